@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: Apache-2.0
+# What `cmake --install` puts where. Everything refers to its own place, so the prefix can be moved.
+include(CMakePackageConfigHelpers)
+
+get_property(layers GLOBAL PROPERTY VC_LAYERS)
+if(NOT layers)
+  return()
+endif()
+
+install(DIRECTORY include/libvirtcore DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}
+        FILES_MATCHING PATTERN "*.h")
+
+set(pcdir ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+file(RELATIVE_PATH PC_PREFIX "/p/${pcdir}" "/p")
+string(REGEX REPLACE "/$" "" PC_PREFIX "${PC_PREFIX}")
+foreach(layer IN LISTS layers)
+  vc_library_name(${layer} name)
+  install(TARGETS vc_${layer}_shared vc_${layer}_static EXPORT libvirtcoreTargets
+          LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
+          ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
+  # Found beside itself, so that a moved prefix needs no LD_LIBRARY_PATH for the lower layers.
+  set_target_properties(vc_${layer}_shared PROPERTIES INSTALL_RPATH "\$ORIGIN")
+  get_property(PC_PRIVATE GLOBAL PROPERTY VC_${layer}_PRIVATE)
+  configure_file(pkgconfig/lib${name}.pc.in pkgconfig/lib${name}.pc @ONLY)
+  install(FILES "${CMAKE_CURRENT_BINARY_DIR}/pkgconfig/lib${name}.pc" DESTINATION ${pcdir})
+endforeach()
+
+set(cmakedir ${CMAKE_INSTALL_LIBDIR}/cmake/libvirtcore)
+install(EXPORT libvirtcoreTargets NAMESPACE libvirtcore:: DESTINATION ${cmakedir})
+configure_package_config_file(cmake/libvirtcoreConfig.cmake.in libvirtcoreConfig.cmake
+                              INSTALL_DESTINATION ${cmakedir})
+write_basic_package_version_file(libvirtcoreConfigVersion.cmake COMPATIBILITY SameMinorVersion)
+install(FILES "${CMAKE_CURRENT_BINARY_DIR}/libvirtcoreConfig.cmake"
+              "${CMAKE_CURRENT_BINARY_DIR}/libvirtcoreConfigVersion.cmake"
+        DESTINATION ${cmakedir})
