@@ -14,18 +14,18 @@
 extern "C" {
 #endif
 
-/* Version of the headers; compare with vc_version() for that of the library at run time. */
+/* Version of the headers; compare with vc_version_get() for that of the library at run time. */
 #define VC_VERSION_MAJOR 0
 #define VC_VERSION_MINOR 1
 #define VC_VERSION_PATCH 0
 
 /**
- * vc_version() - tell the version of the library that is loaded.
+ * vc_version_get() - tell the version of the library that is loaded.
  * Context: any thread; does not block.
  * Returns: major << 16 | minor << 8 | patch.
  * Spec: none.   Since: 0.1
  */
-VC_API uint32_t vc_version(void);
+VC_API uint32_t vc_version_get(void);
 
 /* The last error of the calling thread. */
 struct vc_error {

@@ -57,7 +57,7 @@ VC_API void vc_log_write(struct vc_log *log, enum vc_log_level level, const char
 VC_API int vc_config_copy(void *dst, size_t dst_size, const void *src);
 
 /**
- * vc_crc32c() - CRC-32C (Castagnoli) of a block, continuing from an earlier one.
+ * vc_crc32c_update() - CRC-32C (Castagnoli) of a block, continuing from an earlier one.
  * @crc: 0 to start, or the value returned for what came before.
  * @buf: bytes.
  * @len: their number.
@@ -65,7 +65,7 @@ VC_API int vc_config_copy(void *dst, size_t dst_size, const void *src);
  * Returns: the checksum.
  * Spec: [RFC 3720 B.4]   Since: 0.1
  */
-VC_API uint32_t vc_crc32c(uint32_t crc, const void *buf, size_t len);
+VC_API uint32_t vc_crc32c_update(uint32_t crc, const void *buf, size_t len);
 
 /* Checked arithmetic: true and *ret set when the result fits, false otherwise (*ret untouched). */
 static inline bool vc_add_u64(uint64_t a, uint64_t b, uint64_t *ret)
