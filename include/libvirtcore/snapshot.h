@@ -108,8 +108,8 @@ VC_API int vc_state_finish(struct vc_state_writer *writer, const void **ret_buf,
  * @ret_reader: the reader, owned by the caller; untouched on failure.
  * Context: any thread; does not block.
  * Returns: 0, or -EINVAL (NULL), -EBADMSG (magic, checksum, length or order: the message says
- * where), -EPROTONOSUPPORT (format version), -EXDEV (another architecture), -ENOMEM. Spec: none.
- * Since: 0.1
+ *          where), -EPROTONOSUPPORT (format version), -EXDEV (another architecture), -ENOMEM.
+ * Spec: none.   Since: 0.1
  */
 VC_API int vc_state_reader_create(const void *buf, size_t len, enum vc_arch arch,
 				  struct vc_state_reader **ret_reader);

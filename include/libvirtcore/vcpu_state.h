@@ -19,7 +19,8 @@ extern "C" {
  * @len: bytes in @buf.
  * Context: vcpu thread, or any while it is not running; does not block.
  * Returns: the area's size in bytes (may exceed @len, then @buf is untouched), or -EINVAL,
- * -ENOTSUP, or what the hypervisor answered. Spec: [SDM 1 13.4] [KVM KVM_GET_XSAVE2]   Since: 0.1
+ *          -ENOTSUP, or what the hypervisor answered.
+ * Spec: [SDM 1 13.4] [KVM KVM_GET_XSAVE2]   Since: 0.1
  */
 VC_API int vc_vcpu_get_xsave(struct vc_vcpu *vcpu, void *buf, size_t len);
 
@@ -73,8 +74,8 @@ VC_API int vc_vcpu_save(struct vc_vcpu *vcpu, struct vc_state_writer *writer);
  * @reader: the stream.
  * Context: vcpu thread, or any while none is attached; does not block.
  * Returns: 0, or -EBADMSG, -EPROTONOSUPPORT, -ENOENT (no section for this vCPU), -ENOTSUP (an MSR
- * or XSAVE part that this host lacks: named), -EBUSY, or what the hypervisor answered. Spec: none.
- * Since: 0.1
+ *          or XSAVE part that this host lacks: named), -EBUSY, or what the hypervisor answered.
+ * Spec: none.   Since: 0.1
  */
 VC_API int vc_vcpu_load(struct vc_vcpu *vcpu, struct vc_state_reader *reader);
 
