@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One.
+ * Two.
+ * Three.
+ */
+#ifdef VC_HAVE_KVM
+#endif

@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One.
+ * Two.
+ * Three.
+ */
+#include "../cpu/backend.h"
