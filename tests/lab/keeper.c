@@ -7,7 +7,8 @@
  * switches SVM off, which the software CPU does not bear for long), runs the command, carries its
  * output over virtio-serial ports, beats on the control port so that a silent machine is told from
  * a quiet command, and says how the command ended. One thread. What to do comes from /job in the
- * initramfs, written by `lab`: argv, env, cwd, token, beat (seconds), outs, mods, modtree.
+ * initramfs, written by `lab`: argv, env, cwd, token, beat (seconds), outs, mods, modtree,
+ * huge1g.
  * It never powers off: the harness ends the machine when it has the exit line and all output.
  */
 #define _GNU_SOURCE
@@ -46,6 +47,7 @@ struct job {
 	char **mods; /* further modules to load, by name */
 	char *cwd;
 	char *token;
+	char *huge_1g; /* number of 1 GiB pages that must be there, in decimal */
 	char *modtree; /* unpacked lib/modules/VERSION outside */
 	long beat_s;
 };
@@ -84,11 +86,22 @@ static void say(const char *fmt, ...)
 }
 
 /* The machine is of no use: tell the harness why and wait to be ended. */
-static void fail(const char *what, const char *name)
+static void give_up(const char *word, const char *what, const char *name, const char *why)
 {
-	say("fail %s %s: %s\n", what, name, strerror(errno));
+	say("%s %s %s: %s\n", word, what, name, why);
 	for (;;)
 		pause();
+}
+
+static void fail(const char *what, const char *name)
+{
+	give_up("fail", what, name, strerror(errno));
+}
+
+/* As fail(), where another boot could not help: the fault is in what was asked for. */
+static void refuse(const char *what, const char *name, const char *why)
+{
+	give_up("refuse", what, name, why);
 }
 
 static char *read_file(const char *path, size_t *ret_len)
@@ -142,6 +155,7 @@ static void read_job(struct job *job)
 	job->mods = read_vector("/job/mods");
 	job->cwd = read_file("/job/cwd", &len);
 	job->token = read_file("/job/token", &len);
+	job->huge_1g = read_file("/job/huge1g", &len);
 	job->modtree = read_file("/job/modtree", &len);
 	job->beat_s = strtol(read_file("/job/beat", &len), NULL, 10);
 }
@@ -212,7 +226,7 @@ static void enter_host_root(void)
 	char to[32];
 
 	mount_at("9p", "host", "/lower", MS_RDONLY,
-		 "trans=virtio,version=9p2000.L,cache=loose,msize=1048576");
+		 "trans=virtio,version=9p2000.L,cache=loose,msize=512000");
 	mount_at("tmpfs", "tmpfs", "/rw", 0, "mode=0755");
 	if (mkdir("/rw/up", 0755) < 0 || mkdir("/rw/work", 0755) < 0)
 		fail("mkdir", "/rw");
@@ -277,8 +291,8 @@ static void mount_late(const struct job *job)
 		snprintf(tag, sizeof(tag), "out%d", i);
 		/* cache=mmap: what the command reads there is never stale */
 		if (mount(tag, job->outs[i], "9p", 0,
-			  "trans=virtio,version=9p2000.L,cache=mmap,msize=1048576") < 0)
-			fail("mount", job->outs[i]);
+			  "trans=virtio,version=9p2000.L,cache=mmap,msize=512000") < 0)
+			refuse("mount", job->outs[i], strerror(errno));
 	}
 }
 
@@ -293,6 +307,23 @@ static void hold_vm(void)
 	close(kvm);
 }
 
+/* The kernel only says in its log when it found fewer 1 GiB pages than it was asked for. */
+static void check_hugepages(const char *want)
+{
+	static const char path[] = "/sys/kernel/mm/hugepages/hugepages-1048576kB/nr_hugepages";
+	char have[32] = "";
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (strcmp(want, "0") == 0)
+		return;
+	if (fd < 0 || read(fd, have, sizeof(have) - 1) <= 0)
+		fail("read", path);
+	close(fd);
+	have[strcspn(have, "\n")] = '\0';
+	if (strcmp(want, have) != 0)
+		refuse("--hugepages-1g", want, have);
+}
+
 static void load_more(char **mods)
 {
 	for (int i = 0; mods[i]; i++) {
@@ -304,7 +335,7 @@ static void load_more(char **mods)
 			_exit(127);
 		}
 		if (pid < 0 || waitpid(pid, &status, 0) < 0 || status != 0)
-			fail("modprobe", mods[i]);
+			refuse("modprobe", mods[i], "no such module, or it does not load");
 	}
 }
 
@@ -318,6 +349,7 @@ static void run_child(const struct job *job, int out, int err)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	setpriority(PRIO_PROCESS, 0, 0);
 	setrlimit(RLIMIT_NOFILE, &files);
+	umask(022);
 	setsid();
 	dup2(nul, STDIN_FILENO);
 	dup2(out, STDOUT_FILENO);
@@ -441,6 +473,7 @@ int main(void)
 	struct job job = { 0 };
 	int ports[NR_PORTS];
 
+	umask(0);
 	mount_early();
 	read_job(&job);
 	load_modules();
@@ -455,6 +488,7 @@ int main(void)
 	mount_late(&job);
 	loopback_up();
 	hold_vm();
+	check_hugepages(job.huge_1g);
 	load_more(job.mods);
 	run_command(&job, ports);
 	for (;;)
