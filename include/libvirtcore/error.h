@@ -88,7 +88,8 @@ struct vc_log;
  * @cfg: copied; see struct vc_log_config.
  * @ret_log: the sink, owned by the caller; untouched on failure.
  * Context: any thread; does not block.
- * Returns: 0, or -EINVAL (@cfg or @ret_log NULL, size unknown, level out of range), -ENOMEM.
+ * Returns: 0, or -EINVAL (@cfg or @ret_log NULL, size too small, level out of range), -E2BIG
+ *          (unknown newer fields), -ENOMEM.
  * Spec: none.   Since: 0.1
  */
 VC_API int vc_log_create(const struct vc_log_config *cfg, struct vc_log **ret_log);

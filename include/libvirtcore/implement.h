@@ -20,8 +20,8 @@ extern "C" {
  * vc_error_set() - leave the message of a failure for the calling thread.
  * @err: negative errno; returned as it is, so that `return vc_error_set(...)` reads well.
  * @subsystem: short static string: "mem", "cpu", "kvm", "boot", ...
- * @object: name of the thing meant, or NULL; copied.
- * @fmt: printf format of what was found and what was expected; cut at 512 bytes, control
+ * @object: name of the thing meant, or NULL; copied, cut at 95 bytes.
+ * @fmt: printf format of what was found and what was expected; cut at 512 bytes. In both, control
  *       characters that came from files or guests are replaced by '?'.
  * Context: any thread; does not block; does not change errno.
  * Returns: @err.
@@ -37,7 +37,7 @@ VC_API int vc_error_set(int err, const char *subsystem, const char *object, cons
  * @subsystem: short static string.
  * @object: name of the thing meant, or NULL.
  * @fmt: printf format of the text; cut at 512 bytes, control characters replaced by '?'.
- * Context: any thread, vCPU threads included; runs the embedder's callback.
+ * Context: any thread, vCPU threads included; runs the embedder's callback; keeps errno.
  * Returns: nothing.
  * Spec: none.   Since: 0.1
  */
@@ -46,12 +46,14 @@ VC_API void vc_log_write(struct vc_log *log, enum vc_log_level level, const char
 
 /**
  * vc_config_copy() - read a size-versioned config struct of any earlier or later version.
- * @dst: the callee's own struct; filled whole, what the caller does not have is zero.
+ * @dst: the callee's own struct, whose first member is `size_t size`; filled whole: what the caller
+ *       does not have is zero, its size is @dst_size; untouched on failure.
  * @dst_size: its size, bytes.
  * @src: the caller's struct, whose first member is `size_t size`.
  * Context: any thread; does not block.
  * Returns: 0, or -EINVAL (@src NULL, size below sizeof(size_t)), -E2BIG (the caller's struct is
- *          newer and has a nonzero byte in what this library does not know).
+ *          newer and has a nonzero byte in what this library does not know, or its size is above
+ *          4096 bytes: never set).
  * Spec: none.   Since: 0.1
  */
 VC_API int vc_config_copy(void *dst, size_t dst_size, const void *src);

@@ -49,11 +49,11 @@ VC_API void vc_state_writer_destroy(struct vc_state_writer *writer);
 /**
  * vc_state_begin() - open a section.
  * @writer: no section may be open.
- * @name: object name, 1 to VC_STATE_NAME_MAX bytes, unique in the stream; copied.
+ * @name: object name, 1 to VC_STATE_NAME_MAX printable ASCII bytes, unique in the stream; copied.
  * @version: the object's own version of its layout, 1 or more.
  * Context: one thread at a time; does not block.
- * Returns: 0, or -EINVAL (name or version), -EBUSY (a section is open), -EEXIST (name used before),
- *          or the first error of the writer.
+ * Returns: 0, or -EINVAL (NULL, name, version, stream finished), -EBUSY (a section is open),
+ *          -EEXIST (name used before), -ENOMEM, or the first error of the writer.
  * Spec: none.   Since: 0.1
  */
 VC_API int vc_state_begin(struct vc_state_writer *writer, const char *name, uint32_t version);
@@ -85,6 +85,7 @@ VC_API void vc_state_put_u64(struct vc_state_writer *writer, uint64_t value, uns
  * @writer: a section must be open.
  * Context: one thread at a time; does not block.
  * Returns: 0, or -EINVAL (none open, or a value did not fit), -EFBIG (section too long), -ENOMEM.
+ *          After an error the writer is of no use but to be destroyed.
  * Spec: none.   Since: 0.1
  */
 VC_API int vc_state_end(struct vc_state_writer *writer);
@@ -95,7 +96,8 @@ VC_API int vc_state_end(struct vc_state_writer *writer);
  * @ret_buf: the bytes, owned by the writer until it is destroyed.
  * @ret_len: their number.
  * Context: one thread at a time; does not block.
- * Returns: 0, or -EBUSY (a section is open), or the first error of the writer.
+ * Returns: 0, or -EINVAL (NULL), -EBUSY (a section is open), -ENOMEM, or the first error of the
+ *          writer.
  * Spec: none.   Since: 0.1
  */
 VC_API int vc_state_finish(struct vc_state_writer *writer, const void **ret_buf, size_t *ret_len);
@@ -107,8 +109,8 @@ VC_API int vc_state_finish(struct vc_state_writer *writer, const void **ret_buf,
  * @arch: the architecture expected.
  * @ret_reader: the reader, owned by the caller; untouched on failure.
  * Context: any thread; does not block.
- * Returns: 0, or -EINVAL (NULL), -EBADMSG (magic, checksum, length or order: the message says
- *          where), -EPROTONOSUPPORT (format version), -EXDEV (another architecture), -ENOMEM.
+ * Returns: 0, or -EINVAL (NULL), -EBADMSG (magic, checksum, length, a name used twice: the message
+ *          says where), -EPROTONOSUPPORT (format version), -EXDEV (another architecture), -ENOMEM.
  * Spec: none.   Since: 0.1
  */
 VC_API int vc_state_reader_create(const void *buf, size_t len, enum vc_arch arch,
@@ -131,7 +133,7 @@ VC_API void vc_state_reader_destroy(struct vc_state_reader *reader);
  * @ret_version: the section's version, 1 to @max_version; untouched on failure.
  * Context: one thread at a time; does not block.
  * Returns: 0, or -ENOENT (no such section), -EPROTONOSUPPORT (newer), -EBUSY (another is open),
- *          -EALREADY (this section was read before), -EINVAL.
+ *          -EALREADY (this section was read before), -EINVAL (NULL).
  * Spec: none.   Since: 0.1
  */
 VC_API int vc_state_open(struct vc_state_reader *reader, const char *name, uint32_t max_version,
@@ -144,7 +146,7 @@ VC_API int vc_state_open(struct vc_state_reader *reader, const char *name, uint3
  * @len: bytes wanted.
  * Context: one thread at a time; does not block. An error sticks: it is returned by
  *          vc_state_close().
- * Returns: 0, or -EBADMSG (the section is too short).
+ * Returns: 0, or -EBADMSG (the section is too short), -EINVAL (no section is open, or NULL).
  * Spec: none.   Since: 0.1
  */
 VC_API int vc_state_get_bytes(struct vc_state_reader *reader, void *buf, size_t len);
@@ -155,7 +157,7 @@ VC_API int vc_state_get_bytes(struct vc_state_reader *reader, void *buf, size_t 
  * @width: bytes: 1, 2, 4 or 8.
  * Context: one thread at a time; does not block. An error sticks: it is returned by
  *          vc_state_close().
- * Returns: the value, 0 when the section is too short.
+ * Returns: the value; 0 when the section is too short, none is open, or @width is another.
  * Spec: none.   Since: 0.1
  */
 VC_API uint64_t vc_state_get_u64(struct vc_state_reader *reader, unsigned int width);
@@ -170,10 +172,12 @@ VC_API uint64_t vc_state_get_u64(struct vc_state_reader *reader, unsigned int wi
 VC_API size_t vc_state_left(const struct vc_state_reader *reader);
 
 /**
- * vc_state_close() - close the open section; everything in it must have been taken.
+ * vc_state_close() - close the open section, with or without an error in it; everything in it must
+ *                    have been taken.
  * @reader: a section must be open.
  * Context: one thread at a time; does not block.
- * Returns: 0, or -EBADMSG (too short, or bytes left over), -EINVAL (none open).
+ * Returns: 0, or -EBADMSG (too short, or bytes left over), -EINVAL (none open, or a mistake of the
+ *          caller's in between: a wrong width, NULL).
  * Spec: none.   Since: 0.1
  */
 VC_API int vc_state_close(struct vc_state_reader *reader);
@@ -182,7 +186,8 @@ VC_API int vc_state_close(struct vc_state_reader *reader);
  * vc_state_done() - check that every section of the stream was read.
  * @reader: no section may be open.
  * Context: one thread at a time; does not block.
- * Returns: 0, or -EBADMSG (a section nobody asked for: the message names it), -EBUSY (one is open).
+ * Returns: 0, or -EBADMSG (a section nobody asked for: the message names it), -EBUSY (one is open),
+ *          -EINVAL (NULL).
  * Spec: none.   Since: 0.1
  */
 VC_API int vc_state_done(struct vc_state_reader *reader);
