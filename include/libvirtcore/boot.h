@@ -13,6 +13,7 @@ extern "C" {
 #endif
 
 struct vc_mem;
+struct vc_vm;
 
 enum vc_boot_kind {
 	VC_BOOT_AUTO = 0,    /* bzImage or ELF by their magic; never flat */
@@ -99,9 +100,20 @@ VC_API int vc_boot_load(const struct vc_mem *mem, const struct vc_boot_config *c
  * @ret_kind: BZIMAGE or PVH; untouched on failure.
  * Context: any thread; reads the file's beginning.
  * Returns: 0, or -ENOEXEC (neither: the message says what was found), or as vc_boot_load() for
- * files. Spec: none.   Since: 0.1
+ *          files.
+ * Spec: none.   Since: 0.1
  */
 VC_API int vc_boot_probe(const struct vc_source *kernel, enum vc_boot_kind *ret_kind);
+
+/**
+ * vc_vm_set_boot() - say what to boot; files are opened by vc_vm_build().
+ * @vm: NEW.
+ * @boot: strings copied; buffers borrowed until destroy.
+ * Context: control thread; does not block.
+ * Returns: 0, or -EINVAL, -E2BIG, -EBUSY (not NEW), -ENOMEM.
+ * Spec: none.   Since: 0.1
+ */
+VC_API int vc_vm_set_boot(struct vc_vm *vm, const struct vc_boot_config *boot);
 
 #ifdef __cplusplus
 }

@@ -7,7 +7,7 @@
  *	                                   +---------> STOPPED <------+
  *
  * Configuration is legal in NEW only. vc_vm_build() opens every resource or none; the caller may
- *drop privileges after it. vc_vm_destroy() is legal in any state.
+ * drop privileges after it. vc_vm_destroy() is legal in any state.
  */
 #ifndef LIBVIRTCORE_VM_H
 #define LIBVIRTCORE_VM_H
@@ -97,8 +97,7 @@ struct vc_vm_node {
 	size_t size;	       /* sizeof(struct vc_vm_node) */
 	const uint32_t *vcpus; /* indices; copied */
 	size_t nr_vcpus;
-	uint8_t distance[VC_NUMA_NODES_MAX]; /* to guest node i, 10 to 254; 0 = 10 self, 20 others
-					      */
+	uint8_t distance[VC_NUMA_NODES_MAX]; /* to node i, 10 to 254; 0 = 10 self, 20 others */
 };
 
 /**
@@ -132,16 +131,6 @@ VC_API int vc_vm_add_ram(struct vc_vm *vm, const struct vc_region_config *ram, u
  * Spec: none.   Since: 0.1
  */
 VC_API int vc_vm_add_region(struct vc_vm *vm, struct vc_region *region, vc_gpa gpa);
-
-/**
- * vc_vm_set_boot() - say what to boot; files are opened by vc_vm_build().
- * @vm: NEW.
- * @boot: strings copied; buffers borrowed until destroy.
- * Context: control thread; does not block.
- * Returns: 0, or -EINVAL, -E2BIG, -EBUSY (not NEW), -ENOMEM.
- * Spec: none.   Since: 0.1
- */
-VC_API int vc_vm_set_boot(struct vc_vm *vm, const struct vc_boot_config *boot);
 
 /* Ready-made devices at their usual places, described in ACPI. */
 enum vc_platform {
