@@ -56,6 +56,8 @@ struct vc_device {
 	const struct vc_device_ops *ops;
 	char name[32]; /* unique in a VM; key of the state section */
 	pthread_mutex_t lock;
+	void (*wake)(void *opaque); /* set by vc_device_set_wake() */
+	void *wake_opaque;
 };
 
 /**
@@ -137,6 +139,27 @@ VC_API size_t vc_device_pollfds(struct vc_device *dev, struct pollfd *fds, size_
  * Spec: none.   Since: 0.1
  */
 VC_API void vc_device_dispatch(struct vc_device *dev, const struct pollfd *fds, size_t nr);
+
+/**
+ * vc_device_set_wake() - say who has to ask for a device's pollfds again.
+ * @dev: the device.
+ * @wake: called on any thread, possibly under the device's lock: must not block nor call back; NULL
+ *        = nobody polls.
+ * @opaque: given to @wake.
+ * Context: control thread, before the device is used; does not block.
+ * Returns: nothing.
+ * Spec: none.   Since: 0.1
+ */
+VC_API void vc_device_set_wake(struct vc_device *dev, void (*wake)(void *opaque), void *opaque);
+
+/**
+ * vc_device_wake() - tell the polling thread that a device's pollfds changed outside dispatch().
+ * @dev: the device; e.g. its stream took less than was written, or room for input came back.
+ * Context: any thread, inside the device's ops; does not block.
+ * Returns: nothing.
+ * Spec: none.   Since: 0.1
+ */
+VC_API void vc_device_wake(struct vc_device *dev);
 
 /**
  * vc_bus_create() - make an empty bus.

@@ -85,6 +85,15 @@ VC_API int vc_host_open(const struct vc_host_config *cfg, struct vc_host **ret_h
 VC_API void vc_host_close(struct vc_host *host);
 
 /**
+ * vc_host_hold() - take another hold on a host, for an object that outlives its maker's.
+ * @host: must not be NULL.
+ * Context: any thread; does not block.
+ * Returns: @host; each hold is dropped by one vc_host_close().
+ * Spec: none.   Since: 0.1
+ */
+VC_API struct vc_host *vc_host_hold(struct vc_host *host);
+
+/**
  * vc_host_backend() - tell which back end was opened.
  * @host: the host.
  * Context: any thread; does not block.

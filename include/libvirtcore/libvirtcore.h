@@ -15,6 +15,7 @@
 #include <libvirtcore/platform.h>
 #include <libvirtcore/region.h>
 #include <libvirtcore/run.h>
+#include <libvirtcore/runner.h>
 #include <libvirtcore/snapshot.h>
 #include <libvirtcore/stream.h>
 #include <libvirtcore/types.h>

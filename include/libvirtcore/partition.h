@@ -87,6 +87,15 @@ VC_API void vc_partition_destroy(struct vc_partition *partition);
 VC_API struct vc_host *vc_partition_host(const struct vc_partition *partition);
 
 /**
+ * vc_partition_reset() - bring irqchip and PIT back to power-on; memory and clock stay.
+ * @partition: no vCPU may run.
+ * Context: any thread while no vCPU runs; may block in the kernel.
+ * Returns: 0, or -EINVAL, -ENOTSUP, or what the hypervisor answered.
+ * Spec: none.   Since: 0.1
+ */
+VC_API int vc_partition_reset(struct vc_partition *partition);
+
+/**
  * vc_partition_save() - write irqchip, PIT, clock and paravirtual clock into a state stream.
  * @partition: no vCPU may run.
  * @writer: sections "partition" and, as the irqchip is, "irqchip", "pit".

@@ -9,12 +9,14 @@
 #include <libvirtcore/vcpu.h>
 #include <libvirtcore/vcpu_state.h>
 
-#include <poll.h>
-
 #ifdef __cplusplus
 extern "C" {
 #endif
 
+struct vc_mem;
+struct vc_partition;
+struct vc_state_reader;
+struct vc_state_writer;
 struct vc_vm;
 
 enum vc_vm_state {
@@ -46,7 +48,7 @@ VC_API const char *vc_vm_state_name(enum vc_vm_state state);
 /**
  * vc_vm_start() - let the guest run.
  * @vm: BUILT; RUNNING afterwards, still BUILT on failure. With VC_RUNNER_THREADS the threads are
- *      made here; with VC_RUNNER_CALLER vc_vm_run_vcpu() may be called from now on.
+ *        made here; with VC_RUNNER_CALLER vc_vm_run_vcpu() may be called from now on.
  * Context: control thread; returns when all threads have passed their hook.
  * Returns: 0, or -EBUSY (state), -EAGAIN (threads), -EINVAL (affinity without such a CPU), or what
  *          the hook returned.
@@ -98,6 +100,7 @@ enum vc_event_kind {
 	VC_EVENT_DEBUG_EXIT,	  /* STOPPED; code = value written to the debug-exit port */
 	VC_EVENT_PANICKED,	  /* the guest's kernel told so; it may go on or reset */
 	VC_EVENT_ERROR,	  /* STOPPED; internal error; err, text: first line of the explanation */
+	VC_EVENT_HALTED,  /* STOPPED: every vCPU halted and nothing can wake one (no irqchip) */
 	VC_EVENT_STOPPED, /* vc_vm_stop() */
 };
 
@@ -177,41 +180,6 @@ VC_API int vc_vm_get_stats(const struct vc_vm *vm, struct vc_vm_stats *ret_stats
 VC_API int vc_vm_report_stats(const struct vc_vm *vm, vc_text_fn fn, void *opaque);
 
 /**
- * vc_vm_run_vcpu() - run one vCPU on the calling thread, exits handled, until the VM stops.
- * @vm: RUNNING or PAUSED (parked until resumed), with VC_RUNNER_CALLER.
- * @idx: vCPU, run by no other thread.
- * Context: becomes the vcpu thread; blocks.
- * Returns: 0 when the VM is STOPPED, or -EBUSY (state, or runs elsewhere), -EINVAL (idx, runner).
- * Spec: none.   Since: 0.1
- */
-VC_API int vc_vm_run_vcpu(struct vc_vm *vm, uint32_t idx);
-
-/**
- * vc_vm_pollfds() - descriptors of streams and timers to poll.
- * @vm: BUILT or later, with VC_RUNNER_CALLER.
- * @fds: filled; may be NULL when @nr is 0.
- * @nr: length of @fds.
- * Context: control thread; does not block. Ask again before every poll(2).
- * Returns: entries needed (may exceed @nr, then the rest is left out), or -EINVAL, -EBUSY.
- * Spec: [poll(2)]   Since: 0.1
- */
-VC_API int vc_vm_pollfds(struct vc_vm *vm, struct pollfd *fds, size_t nr);
-
-/**
- * vc_vm_dispatch() - act on what poll(2) found.
- * @vm: BUILT or later, with VC_RUNNER_CALLER.
- * @fds: as filled by vc_vm_pollfds(), with revents.
- * @nr: their number.
- * Context: control thread; does not block.
- * Returns: 0, or -EINVAL, -EBUSY.
- * Spec: none.   Since: 0.1
- */
-VC_API int vc_vm_dispatch(struct vc_vm *vm, const struct pollfd *fds, size_t nr);
-
-struct vc_state_reader;
-struct vc_state_writer;
-
-/**
  * vc_vm_save() - write the state of vCPUs, irqchip, clock and devices; not the content of RAM.
  * @vm: PAUSED.
  * @writer: no section open; afterwards holds one section an object.
@@ -225,7 +193,7 @@ VC_API int vc_vm_save(struct vc_vm *vm, struct vc_state_writer *writer);
  * vc_vm_load() - read back what vc_vm_save() wrote into a VM built the same way; RAM content is the
  * caller's to bring.
  * @vm: BUILT; still BUILT afterwards, also on failure (then only fit to be destroyed or loaded
- * again).
+ *        again).
  * @reader: all sections must be known and read.
  * Context: control thread; does not block.
  * Returns: 0, or -EBUSY (state), -EBADMSG, -ENOENT, -EXDEV, -EPROTONOSUPPORT, -ENOTSUP.
@@ -242,6 +210,24 @@ VC_API int vc_vm_load(struct vc_vm *vm, struct vc_state_reader *reader);
  * Spec: none.   Since: 0.1
  */
 VC_API struct vc_vcpu *vc_vm_vcpu(const struct vc_vm *vm, uint32_t idx);
+
+/**
+ * vc_vm_mem() - the guest-physical map, for slices.
+ * @vm: BUILT or later.
+ * Context: any thread; does not block.
+ * Returns: the map, borrowed until destroy, or NULL in NEW.
+ * Spec: none.   Since: 0.1
+ */
+VC_API const struct vc_mem *vc_vm_mem(const struct vc_vm *vm);
+
+/**
+ * vc_vm_partition() - the hypervisor's side of the VM, for its dirty log and messages.
+ * @vm: BUILT or later.
+ * Context: any thread; does not block.
+ * Returns: the partition, borrowed until destroy, or NULL in NEW.
+ * Spec: none.   Since: 0.1
+ */
+VC_API struct vc_partition *vc_vm_partition(const struct vc_vm *vm);
 
 #ifdef __cplusplus
 }

@@ -136,6 +136,15 @@ VC_API int vc_vcpu_kick(struct vc_vcpu *vcpu);
 VC_API int vc_vcpu_complete(struct vc_vcpu *vcpu);
 
 /**
+ * vc_vcpu_reset() - bring a vCPU back to its architectural reset state.
+ * @vcpu: not running. The first vCPU is then runnable, others wait for INIT and start-up IPIs.
+ * Context: vcpu thread, or any while it is not running; does not block.
+ * Returns: 0, or -EINVAL, -ENOTSUP, or what the hypervisor answered.
+ * Spec: [SDM 3A 10.1.1]   Since: 0.1
+ */
+VC_API int vc_vcpu_reset(struct vc_vcpu *vcpu);
+
+/**
  * vc_vcpu_get_regs() - read general and system registers.
  * @vcpu: not running.
  * @ret_regs: filled; may be NULL.

@@ -16,6 +16,7 @@
 #include <libvirtcore/host.h>
 #include <libvirtcore/partition.h>
 #include <libvirtcore/region.h>
+#include <libvirtcore/runner.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -26,22 +27,9 @@ struct vc_irq;
 struct vc_stream;
 struct vc_vm;
 
-/* Who runs vCPUs and polls streams. */
-enum vc_runner {
-	VC_RUNNER_THREADS = 0, /* one thread a vCPU and one control thread, made by vc_vm_start() */
-	VC_RUNNER_CALLER = 1,  /* the embedder calls vc_vm_run_vcpu() and vc_vm_dispatch() */
-};
-
 enum vc_on_reset {
 	VC_ON_RESET_STOP = 0,	/* the VM stops; its event says reset */
 	VC_ON_RESET_REBOOT = 1, /* devices and vCPUs are reset, the kernel is loaded again */
-};
-
-/* A thread that the default runner starts; the hook runs on it before anything else. */
-struct vc_thread_info {
-	const char *name; /* "vm/cpu0", "vm/ctl"; also the thread's comm, cut at 15 bytes */
-	bool is_vcpu;
-	uint32_t idx; /* vCPU index */
 };
 
 struct vc_vm_config {
@@ -85,7 +73,7 @@ VC_API int vc_vm_create(struct vc_host *host, const struct vc_vm_config *cfg,
 /**
  * vc_vm_destroy() - stop and free a VM and all it owns; the process is where it was before.
  * @vm: may be NULL; any state; no thread may be inside another call on it, except vCPU threads of
- *      the caller in vc_vm_run_vcpu(), which are made to return.
+ *        the caller in vc_vm_run_vcpu(), which are made to return.
  * Context: control thread; blocks until vCPU threads are gone.
  * Returns: nothing.
  * Spec: none.   Since: 0.1
@@ -231,15 +219,6 @@ VC_API int vc_vm_build(struct vc_vm *vm);
  * Spec: none.   Since: 0.1
  */
 VC_API int vc_vm_describe(struct vc_vm *vm, vc_text_fn fn, void *opaque);
-
-/**
- * vc_vm_mem() - the guest-physical map, for slices.
- * @vm: BUILT or later.
- * Context: any thread; does not block.
- * Returns: the map, borrowed until destroy, or NULL in NEW.
- * Spec: none.   Since: 0.1
- */
-VC_API const struct vc_mem *vc_vm_mem(const struct vc_vm *vm);
 
 #ifdef __cplusplus
 }
