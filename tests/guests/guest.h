@@ -2,7 +2,7 @@
 /*
  * What a guest is written against. A guest is one C file with guest_main(), which runs in long
  * mode at CPL 3 with IOPL 3, interrupts off, the low 4 GiB mapped one to one; its return value is
- * its exit code. Ring 0 is reached by the guest_* calls marked "ring 0" (int 0x80).
+ * its exit code. Ring 0 is reached by the guest_* calls under "Ring 0" below.
  */
 #ifndef GUEST_H
 #define GUEST_H

@@ -18,7 +18,8 @@
 #define RT_TSS_BYTES 0x68
 #define RT_IOMAP_LEN 8193 /* a bit per port, all zero, and the closing byte of ones */
 
-#define RT_MONITOR_VECTOR  0x80
+#define RT_MONITOR_VECTOR  6	      /* ud2 */
+#define RT_MONITOR_MAGIC   0x74736575 /* in RCX: the ud2 of rt_monitor() */
 #define RT_SPURIOUS_VECTOR 0xff
 
 #endif

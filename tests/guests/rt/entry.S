@@ -94,7 +94,7 @@ rt_idt:
 	.else
 	.byte	0
 	.endif
-	.if i == 3 || i == 4 || i == RT_MONITOR_VECTOR
+	.if i == 3 || i == 4
 	.byte	0xee				/* interrupt gate, DPL 3 */
 	.else
 	.byte	0x8e

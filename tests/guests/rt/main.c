@@ -10,6 +10,7 @@
 static struct guest_info rt_info;
 static u64 window_used; /* 2 MiB entries of the window's page directory */
 u64 rt_free_from, rt_free_end;
+const struct guest_start_info *rt_start;
 
 void guest_exit(int code)
 {
@@ -121,6 +122,7 @@ void rt_main(struct guest_start_info *start)
 		guest_printf("no hvm_start_info at 0x%lx\n", (u64)start);
 		guest_exit(GUEST_EXIT_FAIL);
 	}
+	rt_start = start;
 	rt_info.start = start;
 	rt_info.cmdline = start->cmdline_paddr ? (const char *)start->cmdline_paddr : "";
 	rt_info.rsdp = start->rsdp_paddr;

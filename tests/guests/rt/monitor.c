@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The ring 0 half of the run-time: what a guest at CPL 3 cannot do itself (int 0x80), handlers
+ * The ring 0 half of the run-time: what a guest at CPL 3 cannot do itself (a marked ud2), handlers
  * that guests install, and the report of an exception nobody expected. The report only saves the
  * frame here and returns into CPL 3 to print it, where the host runs code at full speed.
  * Everything here may be executed by an instruction emulator: plain integer code, kept short.
@@ -86,7 +86,8 @@ static void serve(struct guest_frame *frame)
 
 void rt_trap(struct guest_frame *frame)
 {
-	if (frame->vector == RT_MONITOR_VECTOR) {
+	if (frame->vector == RT_MONITOR_VECTOR && frame->rcx == RT_MONITOR_MAGIC) {
+		frame->rip += 2;
 		serve(frame);
 	} else if (rt_handlers[frame->vector]) {
 		rt_handlers[frame->vector](frame);

@@ -17,11 +17,15 @@ enum rt_op {
 	RT_OP_CALL,
 };
 
+/*
+ * The gate to ring 0 is ud2, not int or syscall: an exception is delivered the same way by every
+ * hypervisor and switches stacks, whereas the instruction emulator of KVM refuses int in long mode.
+ */
 static inline u64 rt_monitor(enum rt_op op, u64 a, u64 b)
 {
 	u64 r = op;
 
-	__asm__ volatile("int $0x80" : "+a"(r) : "D"(a), "S"(b) : "memory");
+	__asm__ volatile("ud2" : "+a"(r) : "D"(a), "S"(b), "c"(RT_MONITOR_MAGIC) : "memory");
 	return r;
 }
 
@@ -31,6 +35,7 @@ extern u8 rt_lapic_x2;
 extern u64 rt_free_from, rt_free_end;
 extern u64 rt_window_pd[512];
 extern char rt_image_start[], rt_image_end[], rt_stack_top[];
+extern const struct guest_start_info *rt_start;
 
 /* traps.S, ring 0 */
 int rt_rdmsr(u32 msr, u64 *ret);

@@ -18,7 +18,7 @@ rt_isr:
 	push	$0				/* where the CPU pushes no error code */
 	.endif
 	push	$i
-	.if i < 32 || i == RT_MONITOR_VECTOR
+	.if i < 32
 	jmp	rt_trap_entry
 	.else
 	jmp	rt_irq_entry
