@@ -3,9 +3,6 @@
 include(CMakePackageConfigHelpers)
 
 get_property(layers GLOBAL PROPERTY VC_LAYERS)
-if(NOT layers)
-  return()
-endif()
 
 install(DIRECTORY include/libvirtcore DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}
         FILES_MATCHING PATTERN "*.h")
@@ -33,3 +30,32 @@ write_basic_package_version_file(libvirtcoreConfigVersion.cmake COMPATIBILITY Sa
 install(FILES "${CMAKE_CURRENT_BINARY_DIR}/libvirtcoreConfig.cmake"
               "${CMAKE_CURRENT_BINARY_DIR}/libvirtcoreConfigVersion.cmake"
         DESTINATION ${cmakedir})
+
+# vc_install_program(TARGET): into bin/, finding the libraries of the same prefix wherever it is.
+function(vc_install_program target)
+  if(NOT TARGET ${target})
+    return()
+  endif()
+  file(RELATIVE_PATH libs "/p/${CMAKE_INSTALL_BINDIR}" "/p/${CMAKE_INSTALL_LIBDIR}")
+  set_target_properties(${target} PROPERTIES INSTALL_RPATH "\$ORIGIN/${libs}")
+  install(TARGETS ${target} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+endfunction()
+
+if(VC_MAN)
+  find_package(Python3 REQUIRED COMPONENTS Interpreter)
+  file(GLOB headers CONFIGURE_DEPENDS include/libvirtcore/*.h)
+  set(man "${CMAKE_CURRENT_BINARY_DIR}/man")
+  add_custom_command(OUTPUT "${man}/man3.stamp"
+    COMMAND Python3::Interpreter "${CMAKE_CURRENT_SOURCE_DIR}/scripts/make-man"
+            "${CMAKE_CURRENT_SOURCE_DIR}" "${man}" ${PROJECT_VERSION}
+    DEPENDS ${headers} scripts/make-man scripts/csource.py
+    VERBATIM COMMENT "Manual pages of section 3")
+  add_custom_target(vc_man ALL DEPENDS "${man}/man3.stamp")
+  install(DIRECTORY "${man}/man3" DESTINATION ${CMAKE_INSTALL_MANDIR})
+endif()
+install(FILES man/libvirtcore.7 DESTINATION ${CMAKE_INSTALL_MANDIR}/man7)
+foreach(page vc-run)
+  if(EXISTS "${CMAKE_CURRENT_SOURCE_DIR}/man/${page}.1")
+    install(FILES man/${page}.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
+  endif()
+endforeach()

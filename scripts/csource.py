@@ -8,6 +8,17 @@ import pathlib
 import re
 
 LAYERS = ("base", "mem", "cpu", "io", "devices", "vm", "container")
+# Which layer a public header belongs to.
+HEADERS = {
+    "base": "types error implement snapshot",
+    "mem": "region mem",
+    "cpu": "host cpu_model vcpu vcpu_state irq partition fake",
+    "io": "ring block net stream jail",
+    "devices": "device virtio platform",
+    "vm": "boot vm run runner libvirtcore",
+    "container": "container",
+}
+LAYER_OF = {h: layer for layer, names in HEADERS.items() for h in names.split()}
 
 
 def blank(text):
