@@ -55,6 +55,19 @@ VC_API int vc_irq_create_msi(struct vc_partition *partition, const struct vc_msi
 			     struct vc_irq **ret_irq);
 
 /**
+ * vc_irq_create_pin() - the message behind a pin of a split irqchip's I/O APIC.
+ * @partition: with VC_IRQCHIP_SPLIT; borrowed until destroy.
+ * @pin: 0 to 23, each once.
+ * @ret_irq: a message, masked; its owner, the I/O APIC, gives it the redirection entry's with
+ *           vc_irq_set_msi(). A level-triggered one (bit 15 of data) makes the guest's EOI of its
+ *           vector come out as VC_EXIT_IOAPIC_EOI. Owned by the caller; untouched on failure.
+ * Context: control thread; does not block.
+ * Returns: 0, or -EINVAL (pin, NULL), -EEXIST (pin taken), -ENOTSUP (no split irqchip), -ENOMEM.
+ * Spec: [KVM KVM_CAP_SPLIT_IRQCHIP] [82093AA data sheet]   Since: 0.1
+ */
+VC_API int vc_irq_create_pin(struct vc_partition *partition, uint32_t pin, struct vc_irq **ret_irq);
+
+/**
  * vc_irq_create_ops() - a pin of a controller implemented outside the hypervisor.
  * @ops: borrowed until destroy; set_level is mandatory.
  * @opaque: given to @ops.
@@ -97,7 +110,7 @@ VC_API int vc_irq_pulse(struct vc_irq *irq);
 
 /**
  * vc_irq_set_msi() - change a message or mask it.
- * @irq: made by vc_irq_create_msi().
+ * @irq: made by vc_irq_create_msi() or vc_irq_create_pin().
  * @msi: copied; NULL = mask.
  * Context: any thread, one at a time per partition is not needed; may block in the kernel.
  * Returns: 0, or -EINVAL (not an MSI), or what the hypervisor answered.

@@ -90,8 +90,9 @@ VC_API void vc_vcpu_destroy(struct vc_vcpu *vcpu);
  * vc_vcpu_attach() - make the calling thread the one that runs the vCPU; blocks its kick signal
  * there.
  * @vcpu: not attached.
- * Context: the vCPU's thread from here on; does not block.
- * Returns: 0, or -EBUSY (attached), or what the hypervisor answered.
+ * Context: the vCPU's thread from here on; does not block. A thread that several vCPUs are attached
+ *          to detaches them in reverse order.
+ * Returns: 0, or -EINVAL (NULL), -EBUSY (attached), or what the hypervisor answered.
  * Spec: [KVM KVM_SET_SIGNAL_MASK]   Since: 0.1
  */
 VC_API int vc_vcpu_attach(struct vc_vcpu *vcpu);
@@ -130,7 +131,9 @@ VC_API int vc_vcpu_kick(struct vc_vcpu *vcpu);
  * registers and state are whole.
  * @vcpu: attached to the calling thread, or to none.
  * Context: vcpu thread; does not block.
- * Returns: 0, or -EINVAL, or what the hypervisor answered.
+ * Returns: 0, or 1 (the access has a further part: the next vc_vcpu_run() returns its exit without
+ *          entering the guest; handle it, then complete again), -EINVAL (attached elsewhere), -EBUSY
+ *          (running), or what the hypervisor answered. After VC_EXIT_INTERRUPTED nothing is pending.
  * Spec: [KVM immediate_exit]   Since: 0.1
  */
 VC_API int vc_vcpu_complete(struct vc_vcpu *vcpu);
@@ -139,7 +142,7 @@ VC_API int vc_vcpu_complete(struct vc_vcpu *vcpu);
  * vc_vcpu_reset() - bring a vCPU back to its architectural reset state.
  * @vcpu: not running. The first vCPU is then runnable, others wait for INIT and start-up IPIs.
  * Context: vcpu thread, or any while it is not running; does not block.
- * Returns: 0, or -EINVAL, -ENOTSUP, or what the hypervisor answered.
+ * Returns: 0, or -EINVAL, -EBUSY (running), -ENOTSUP, or what the hypervisor answered.
  * Spec: [SDM 3A 10.1.1]   Since: 0.1
  */
 VC_API int vc_vcpu_reset(struct vc_vcpu *vcpu);
@@ -150,7 +153,7 @@ VC_API int vc_vcpu_reset(struct vc_vcpu *vcpu);
  * @ret_regs: filled; may be NULL.
  * @ret_sregs: filled; may be NULL.
  * Context: vcpu thread, or any while it is not running; does not block.
- * Returns: 0, or -EINVAL, or what the hypervisor answered.
+ * Returns: 0, or -EINVAL, -EBUSY (running), or what the hypervisor answered.
  * Spec: [KVM KVM_GET_REGS] [KVM KVM_GET_SREGS]   Since: 0.1
  */
 VC_API int vc_vcpu_get_regs(struct vc_vcpu *vcpu, struct vc_x86_regs *ret_regs,
@@ -162,7 +165,8 @@ VC_API int vc_vcpu_get_regs(struct vc_vcpu *vcpu, struct vc_x86_regs *ret_regs,
  * @regs: may be NULL: left alone.
  * @sregs: may be NULL: left alone.
  * Context: vcpu thread, or any while it is not running; does not block.
- * Returns: 0, or -EINVAL (a state the CPU cannot be in), or what the hypervisor answered.
+ * Returns: 0, or -EINVAL (a state the CPU cannot be in), -EBUSY (running), or what the hypervisor
+ *          answered.
  * Spec: [KVM KVM_SET_REGS] [KVM KVM_SET_SREGS]   Since: 0.1
  */
 VC_API int vc_vcpu_set_regs(struct vc_vcpu *vcpu, const struct vc_x86_regs *regs,
@@ -174,7 +178,7 @@ VC_API int vc_vcpu_set_regs(struct vc_vcpu *vcpu, const struct vc_x86_regs *regs
  * @msr: its number.
  * @ret_value: its value; untouched on failure.
  * Context: vcpu thread, or any while it is not running; does not block.
- * Returns: 0, or -ENOENT (no such MSR), -EINVAL, or what the hypervisor answered.
+ * Returns: 0, or -ENOENT (no such MSR), -EINVAL, -EBUSY (running), or what the hypervisor answered.
  * Spec: [KVM KVM_GET_MSRS]   Since: 0.1
  */
 VC_API int vc_vcpu_get_msr(struct vc_vcpu *vcpu, uint32_t msr, uint64_t *ret_value);
@@ -185,7 +189,7 @@ VC_API int vc_vcpu_get_msr(struct vc_vcpu *vcpu, uint32_t msr, uint64_t *ret_val
  * @msr: its number.
  * @value: the value.
  * Context: vcpu thread, or any while it is not running; does not block.
- * Returns: 0, or -ENOENT (no such MSR, or value refused), -EINVAL.
+ * Returns: 0, or -ENOENT (no such MSR, or value refused), -EINVAL, -EBUSY (running).
  * Spec: [KVM KVM_SET_MSRS]   Since: 0.1
  */
 VC_API int vc_vcpu_set_msr(struct vc_vcpu *vcpu, uint32_t msr, uint64_t value);
