@@ -86,7 +86,8 @@ static void serve(struct guest_frame *frame)
 
 void rt_trap(struct guest_frame *frame)
 {
-	if (frame->vector == RT_MONITOR_VECTOR && frame->rcx == RT_MONITOR_MAGIC) {
+	if (frame->vector == RT_MONITOR_VECTOR && frame->rcx == RT_MONITOR_MAGIC &&
+	    frame->cs == RT_USER_CS) {
 		frame->rip += 2;
 		serve(frame);
 	} else if (rt_handlers[frame->vector]) {
