@@ -2,7 +2,7 @@
 /*
  * Hammers ports and MMIO addresses with pseudo-random values, widths and strings.
  * Parameters: count (1000), seed (1), ports (0-0xffff), skip (none) and skip2 and skip3: spans of
- * ports to leave alone, as the exit port always is; mmio (0xd0000000-0xdfffffff), mmio2 (same):
+ * ports to leave alone, as the exit port (4 wide) always is; mmio (0xd0000000-0xdfffffff), mmio2 (same):
  * spans of addresses below 4 GiB; share (50): how many of 100 accesses go to ports; verbose=1: a
  * line per access. The checksum is over what was done, not over what was read, and so the same
  * everywhere. Output: "hostile_pio done n=N sum=S".
@@ -13,7 +13,7 @@
 
 static struct span {
 	u64 lo, hi;
-} skips[NR_SKIPS] = { { GUEST_EXIT_PORT, GUEST_EXIT_PORT } };
+} skips[NR_SKIPS] = { { GUEST_EXIT_PORT, GUEST_EXIT_PORT + 3 } };
 static u32 nr_skips = 1;
 static u8 buf[256 * 8];
 static bool verbose;

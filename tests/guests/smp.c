@@ -4,7 +4,8 @@
  * CPUID leaves 1, 0xB and 0x1F (both levels). Which CPUs there are comes from the MADT, or is
  * 0..cpus-1 where there is no ACPI. Then every CPU adds `adds` to one counter with locked adds,
  * and the boot CPU sends each one an IPI. Exits 1 if a CPU stays away, or ids disagree.
- * Parameters: cpus (all of the MADT), x2apic=1 (default: when an id is above 254), adds (1000).
+ * Parameters: cpus (all of the MADT), x2apic=1 (default: when an id is above 254), adds (1000),
+ * quiet=1: no line per CPU, time=1: a line with the TSC ticks until all had worked.
  */
 #include "guest.h"
 
@@ -89,11 +90,9 @@ static bool wait_done(u32 want, u32 *word)
 	return true;
 }
 
-static int print_cpu(u32 index)
+static void print_cpu(u32 index)
 {
 	const struct cpu *cpu = &cpus[index];
-	u32 x2id = cpu->leaf[1].edx;
-	int r = 0;
 
 	guest_printf("cpu %u apic=%u lapic=%u", index, cpu->apic_id, cpu->lapic_id);
 	for (u32 i = 0; i < NR_LEAVES; i++) {
@@ -104,9 +103,18 @@ static int print_cpu(u32 index)
 				     c->ebx, c->ecx, c->edx);
 	}
 	guest_putc('\n');
+}
+
+static int report_cpu(u32 index, bool print)
+{
+	const struct cpu *cpu = &cpus[index];
+	int r = 0;
+
+	if (print)
+		print_cpu(index);
 	if (cpu->lapic_id != cpu->apic_id || cpu->leaf[0].ebx >> 24 != (cpu->apic_id & 0xff))
 		r = GUEST_EXIT_FAIL;
-	if (max_leaf >= 0xb && cpu->leaf[1].ebx && x2id != cpu->apic_id)
+	if (max_leaf >= 0xb && cpu->leaf[1].ebx && cpu->leaf[1].edx != cpu->apic_id)
 		r = GUEST_EXIT_FAIL;
 	if (r)
 		guest_printf("cpu %u: its ids disagree\n", index);
@@ -149,7 +157,7 @@ int guest_main(const struct guest_info *info)
 	}
 	started = guest_rdtsc() - started;
 	for (u32 i = 0; i < nr_cpus; i++)
-		r |= print_cpu(i);
+		r |= report_cpu(i, !guest_arg(info, "quiet", 0));
 	r |= send_ipis();
 	if (guest_arg(info, "time", 0))
 		guest_printf("ticks %lu\n", started);
