@@ -73,7 +73,7 @@ struct vc_mem_range {
  * @idx: 0, 1, ...
  * @ret_range: filled; strings live as long as the region; untouched on failure.
  * Context: any thread once frozen, else the control thread; does not block.
- * Returns: 0, or -ENOENT (past the last), -EINVAL (NULL).
+ * Returns: 0, or -ENOENT (past the last; sets no message), -EINVAL (NULL).
  * Spec: none.   Since: 0.1
  */
 VC_API int vc_mem_range(const struct vc_mem *mem, size_t idx, struct vc_mem_range *ret_range);
@@ -142,7 +142,8 @@ VC_API int vc_mem_write(const struct vc_mem *mem, vc_gpa gpa, const void *buf, u
 
 /**
  * vc_mem_dirty_start() - begin to log pages that the host writes.
- * @mem: frozen map; all bits start at 0.
+ * @mem: frozen map; all bits start at 0. Writers may run: what a slice or a write put into memory is
+ *       either in the log, or seen by every read of the memory after this call.
  * Context: control thread; allocates one bit per 4 KiB page.
  * Returns: 0, or -EALREADY, -EINVAL (not frozen), -ENOMEM.
  * Spec: none.   Since: 0.1
@@ -176,7 +177,8 @@ VC_API void vc_mem_dirty_mark(const struct vc_mem *mem, vc_gpa gpa, uint64_t len
  * @bits: one bit per 4 KiB page, first page in bit 0 of word 0; the log is ORed in.
  * @nr_words: 64-bit words in @bits; at least pages / 64 rounded up.
  * Context: control thread; writers may run.
- * Returns: number of bits found set in the log, or -EINVAL (no log, @bits too small), -ENOENT.
+ * Returns: number of bits found set in the log, or -EINVAL (NULL, no log, @bits too small), -ENOENT
+ *          (past the last range; sets no message).
  * Spec: none.   Since: 0.1
  */
 VC_API int64_t vc_mem_dirty_take(struct vc_mem *mem, size_t idx, uint64_t *bits, size_t nr_words);

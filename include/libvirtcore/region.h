@@ -22,14 +22,18 @@ enum vc_region_kind {
 };
 
 enum vc_region_flag {
-	VC_REGION_READONLY = 1u << 0,  /* guest writes exit as MMIO; host writes are refused */
+	VC_REGION_READONLY = 1u << 0,  /* guest writes exit as MMIO; slices for writing are refused.
+					* FILE is mapped read-only; other kinds are filled through
+					* vc_mem_range's hva before the guest runs */
 	VC_REGION_PRIVATE = 1u << 1,   /* FILE: copy on write, the file keeps its content */
 	VC_REGION_THP = 1u << 2,       /* ask for transparent huge pages */
 	VC_REGION_NO_THP = 1u << 3,    /* refuse transparent huge pages */
-	VC_REGION_MERGEABLE = 1u << 4, /* let KSM merge equal pages (MADV_MERGEABLE) */
-	VC_REGION_MLOCK = 1u << 5,     /* lock into RAM; counts against RLIMIT_MEMLOCK */
+	VC_REGION_MERGEABLE = 1u << 4, /* let KSM merge equal pages (MADV_MERGEABLE); private memory
+					* only: ANON, or FILE with PRIVATE */
+	VC_REGION_MLOCK = 1u << 5,     /* touch and lock into RAM; counts against RLIMIT_MEMLOCK */
 	VC_REGION_NO_DUMP = 1u << 6,   /* leave out of the host process's core dumps */
-	VC_REGION_PREFAULT = 1u << 7,  /* touch every page before vc_region_create() returns */
+	VC_REGION_PREFAULT = 1u << 7,  /* touch every page before vc_region_create() returns; a
+					* PRIVATE or READONLY file is only read in */
 	VC_REGION_PINNED = 1u << 8,    /* pages will be pinned (VFIO, fixed buffers): excludes
 					* MERGEABLE, PRIVATE and vc_region_discard(); needs PREFAULT */
 };
@@ -46,13 +50,15 @@ enum vc_numa_policy {
 /* Memory lent by a hypervisor back end: how to give it back when the region dies. */
 struct vc_region_foreign {
 	void *hva; /* page-aligned mapping of the whole region */
-	void (*release)(void *opaque, void *hva, uint64_t len_bytes); /* called once; may be NULL */
+	/* Called once, by the last vc_region_put(); not when vc_region_create() fails. May be NULL. */
+	void (*release)(void *opaque, void *hva, uint64_t len_bytes);
 	void *opaque;
 };
 
 struct vc_region_config {
-	size_t size;	    /* sizeof(struct vc_region_config) */
-	const char *name;   /* for messages and state streams; NULL = "ram"; copied */
+	size_t size;	  /* sizeof(struct vc_region_config) */
+	const char *name; /* for messages and state streams: 1 to VC_STATE_NAME_MAX printable ASCII
+			     * bytes; NULL = "ram"; copied */
 	uint64_t len_bytes; /* multiple of the page size in use; not 0 */
 	/* backing */
 	enum vc_region_kind kind;
@@ -64,21 +70,25 @@ struct vc_region_config {
 	/* placement on the host */
 	enum vc_numa_policy numa;
 	uint64_t numa_nodes;	   /* bit per host node; needed unless numa is DEFAULT */
-	uint32_t prefault_threads; /* threads that touch pages, gone before return; 0 = caller's */
+	uint32_t prefault_threads; /* threads that touch pages, gone before return, at most 256;
+				    * 0 = caller's; with PREFAULT, MLOCK or BIND only */
 };
 
 struct vc_region;
 
 /**
  * vc_region_create() - get host memory for a guest.
- * @cfg: copied; see struct vc_region_config.
+ * @cfg: copied; see struct vc_region_config. Memory that is not touched ahead is not reserved with
+ *       the kernel either (hugetlb is): a region may be larger than the host has.
  * @ret_region: a region with one reference, owned by the caller; untouched on failure.
  * Context: control thread; blocks while pages are touched.
  * Returns: 0, or -EINVAL (sizes, alignment, flags that exclude each other, fields that do not
  *          belong to the kind), -E2BIG (unknown newer fields), -ENOMEM (memory, overcommit, or too
  *          few huge pages: the message says how many are free and how to reserve more), -ENODEV (a
  *          NUMA node that the host lacks), -EPERM (MLOCK limit), -EBADF, -EACCES (fd), -EFBIG (file
- *          shorter than asked), -EAGAIN (prefault threads), -EOPNOTSUPP (kernel without a flag).
+ *          shorter than asked), -EMFILE, -ENFILE (no fd left), -EBUSY (BIND: pages of the file sit
+ *          on other nodes), -EAGAIN (prefault threads), -EOPNOTSUPP (kernel without a flag or
+ *          without the huge page size).
  * Spec: [mbind(2)] [memfd_create(2)] [madvise(2)]   Since: 0.1
  */
 VC_API int vc_region_create(const struct vc_region_config *cfg, struct vc_region **ret_region);
@@ -103,12 +113,14 @@ VC_API void vc_region_put(struct vc_region *region);
 
 /**
  * vc_region_discard() - give pages back to the host; they read as zero afterwards.
- * @region: anon, memfd, hugetlb or shared file.
+ * @region: anon, memfd, hugetlb or shared file. A hugetlb page given back may be gone for good:
+ *          when none is free at the next touch, that touch ends in SIGBUS or a failing vCPU.
  * @off: offset in the region, multiple of its page size.
  * @len_bytes: multiple of its page size.
  * Context: any thread; may block in the kernel.
- * Returns: 0, or -EINVAL (range, alignment), -EBUSY (region is pinned: named in the message),
- *          -EROFS (read-only), -EOPNOTSUPP (foreign, private file).
+ * Returns: 0, or -EINVAL (NULL, range, alignment), -EBUSY (region is pinned or locked: named in the
+ *          message), -EROFS (read-only), -EOPNOTSUPP (foreign, private file, or a file system that
+ *          cannot).
  * Spec: [fallocate(2) PUNCH_HOLE] [madvise(2) MADV_DONTNEED]   Since: 0.1
  */
 VC_API int vc_region_discard(struct vc_region *region, uint64_t off, uint64_t len_bytes);
@@ -134,11 +146,11 @@ struct vc_numa_node {
 
 /**
  * vc_numa_query() - read the host's NUMA nodes.
- * @nodes: array filled in order of id; may be NULL when @nr is 0.
+ * @nodes: array filled in order of id, ids below VC_NUMA_NODES_MAX; may be NULL when @nr is 0.
  * @nr: its length.
  * Context: any thread; reads /sys.
- * Returns: the number of nodes the host has (may exceed @nr), or -errno of a file that cannot be
- *          read.
+ * Returns: the number of nodes the host has (may exceed @nr), -EINVAL (NULL), -EBADMSG (a file of
+ *          the kernel that cannot be understood), or -errno of a file that cannot be read.
  * Spec: none.   Since: 0.1
  */
 VC_API int vc_numa_query(struct vc_numa_node *nodes, size_t nr);
