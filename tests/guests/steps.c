@@ -106,6 +106,14 @@ static void add_bytes(const void *at, size_t len)
 		sum = guest_sum(sum, *p++);
 }
 
+static u32 read_xcr0(void)
+{
+	u32 lo, hi;
+
+	__asm__ volatile("xgetbv" : "=a"(lo), "=d"(hi) : "c"(0));
+	return lo;
+}
+
 static void add_registers(void)
 {
 	for (u32 i = 0; i < 16; i++) {
@@ -126,8 +134,10 @@ static void add_registers(void)
 		sum = guest_sum(sum, *(u16 *)(regs.fx + 40 + 16 * i));
 	}
 	add_bytes(regs.fx + 160, 256);
-	if (regs.avx)
+	if (regs.avx) {
 		add_bytes(regs.ymm, sizeof(regs.ymm));
+		sum = guest_sum(sum, read_xcr0() & 7);
+	}
 	add_bytes(buf, sizeof(buf));
 }
 
