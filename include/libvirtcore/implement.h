@@ -91,7 +91,7 @@ static inline bool vc_range_within(uint64_t off, uint64_t len, uint64_t total)
 /* Rounds up to a power of two; false when the result does not fit. */
 static inline bool vc_align_up_u64(uint64_t v, uint64_t align, uint64_t *ret)
 {
-	uint64_t r;
+	uint64_t r = 0;
 	return vc_add_u64(v, align - 1, &r) && (*ret = r & ~(align - 1), true);
 }
 
