@@ -41,6 +41,12 @@ function(vc_install_program target)
   install(TARGETS ${target} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 endfunction()
 
+# vc_install_completion(FILE PROGRAM): where bash-completion looks for it by the program's name.
+function(vc_install_completion file program)
+  install(FILES ${file} RENAME ${program}
+          DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions)
+endfunction()
+
 if(VC_MAN)
   find_package(Python3 REQUIRED COMPONENTS Interpreter)
   file(GLOB headers CONFIGURE_DEPENDS include/libvirtcore/*.h)

@@ -2,9 +2,11 @@
 # How tests are registered. Every test has a tier label (short or long), a kind label, a time limit,
 # and exit code 77 for "skipped, reason printed".
 
-# vc_register_test(NAME COMMAND cmd... [LABELS label...] [TIMEOUT s] [LONG] [SERIAL] [ENV K=V...])
+# vc_register_test(NAME COMMAND cmd... [LABELS label...] [TIMEOUT s] [LONG] [SERIAL] [LOCK name]
+#                  [ENV K=V...])
+#   Tests with the same LOCK never run at once; SERIAL ones never beside any other.
 function(vc_register_test name)
-  cmake_parse_arguments(ARG "LONG;SERIAL" "TIMEOUT" "COMMAND;LABELS;ENV" ${ARGN})
+  cmake_parse_arguments(ARG "LONG;SERIAL" "TIMEOUT;LOCK" "COMMAND;LABELS;ENV" ${ARGN})
   if(ARG_UNPARSED_ARGUMENTS OR NOT ARG_COMMAND)
     message(FATAL_ERROR "vc_register_test(${name}): bad arguments ${ARG_UNPARSED_ARGUMENTS}")
   endif()
@@ -20,6 +22,9 @@ function(vc_register_test name)
     LABELS "${tier};${ARG_LABELS}" TIMEOUT ${ARG_TIMEOUT} SKIP_RETURN_CODE 77)
   if(ARG_SERIAL)
     set_tests_properties(${name} PROPERTIES RUN_SERIAL ON)
+  endif()
+  if(ARG_LOCK)
+    set_tests_properties(${name} PROPERTIES RESOURCE_LOCK ${ARG_LOCK})
   endif()
   if(ARG_ENV)
     set_tests_properties(${name} PROPERTIES ENVIRONMENT "${ARG_ENV}")
@@ -83,8 +88,9 @@ function(vc_add_unit_test name)
 endfunction()
 
 # vc_add_fuzz_target(NAME LAYERS layer... [SOURCES file...] [MAX_LEN n] [DICT file])
-# NAME.c defines LLVMFuzzerTestOneInput. Three tests: the corpus tests/fuzz/corpus/NAME is replayed
-# (short), 10 s of new inputs (short), 1e8 executions or 20 minutes, never under 1e7 (long).
+# NAME.c defines LLVMFuzzerTestOneInput. Four tests: the corpus tests/fuzz/corpus/NAME is replayed
+# (short), 10 s of new inputs (short), 1e8 executions or 20 minutes, never under 1e7 (long), and one
+# minute of new inputs (long), which is what a planted bug names: NAME.minute, Preset: fuzz.
 function(vc_add_fuzz_target name)
   cmake_parse_arguments(ARG "" "MAX_LEN;DICT" "SOURCES;LAYERS;LIBS" ${ARGN})
   if(ARG_UNPARSED_ARGUMENTS)
@@ -110,5 +116,6 @@ function(vc_add_fuzz_target name)
   endif()
   vc_register_test(${name}.replay COMMAND ${run} replay ${opts} LABELS fuzz TIMEOUT 120)
   vc_register_test(${name}.10s COMMAND ${run} short ${opts} LABELS fuzz TIMEOUT 60)
+  vc_register_test(${name}.minute COMMAND ${run} minute ${opts} LABELS fuzz TIMEOUT 150 LONG)
   vc_register_test(${name}.long COMMAND ${run} long ${opts} LABELS fuzz TIMEOUT 7200 LONG)
 endfunction()
