@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Which hypervisors this library was built for. A back end is one const table; adding one means
- * adding its file to the build and its line here. Any thread. What the slots mean: backend.h.
+ * adding its file to the build and its line here. Any thread. What the slots mean: backend.h. Which
+ * one is chosen when nobody says: host.c.
  */
 #include "backend.h"
 

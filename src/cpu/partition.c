@@ -178,8 +178,13 @@ int vc_partition_create(struct vc_host *host, const struct vc_partition_config *
 	cfg.max_vcpus = cfg.max_vcpus ? cfg.max_vcpus : 1;
 
 	struct vc_partition *partition = calloc(1, host->ops->partition_bytes);
-	if (!partition)
+	char *own_name = strdup(name);
+	if (!partition || !own_name) {
+		free(partition);
+		free(own_name);
 		return -ENOMEM;
+	}
+	partition->name = own_name;
 	partition->host = vc_host_hold(host);
 	pthread_mutex_init(&partition->irq_lock, NULL);
 	partition->mem = cfg.mem;
@@ -190,8 +195,7 @@ int vc_partition_create(struct vc_host *host, const struct vc_partition_config *
 	partition->max_vcpus = cfg.max_vcpus;
 	partition->kick_signal = cfg.kick_signal ? cfg.kick_signal : SIGRTMIN + 1;
 	partition->dirty_ring_entries = cfg.dirty_ring_entries;
-	partition->name = strdup(name);
-	r = partition->name ? host->ops->partition_create(partition, &cfg) : -ENOMEM;
+	r = host->ops->partition_create(partition, &cfg);
 	if (r < 0) {
 		vc_partition_destroy(partition);
 		return r;
@@ -226,6 +230,16 @@ static int check_idle(const struct vc_partition *partition)
 					    vcpu->idx);
 	}
 	return 0;
+}
+
+int vc_partition_reset(struct vc_partition *partition)
+{
+	if (!partition)
+		return vc_error_set(-EINVAL, "cpu", "partition", "no partition given");
+	int r = need_cap(partition->host, partition->name, VC_CAP_STATE);
+	if (r < 0 || (r = check_idle(partition)) < 0)
+		return r;
+	return vc__partition_reset_x86(partition);
 }
 
 int vc_partition_save(struct vc_partition *partition, struct vc_state_writer *writer)

@@ -88,6 +88,7 @@ struct vc__x86_clock {
 
 /* state_x86.c, reached through vc_partition_save() and the like. Control or vCPU thread. */
 int vc__partition_save_x86(struct vc_partition *partition, struct vc_state_writer *writer);
+int vc__partition_reset_x86(struct vc_partition *partition);
 int vc__partition_load_x86(struct vc_partition *partition, struct vc_state_reader *reader);
 int vc__vcpu_save_x86(struct vc_vcpu *vcpu, struct vc_state_writer *writer);
 int vc__vcpu_load_x86(struct vc_vcpu *vcpu, struct vc_state_reader *reader);

@@ -96,21 +96,6 @@ static int check_new(struct vc_partition *partition, const struct vc_vcpu_config
 	return 0;
 }
 
-static int create_with_model(struct vc_vcpu *vcpu, const struct vc_cpu_model *model)
-{
-	const struct vc__backend_ops *ops = vcpu->partition->host->ops;
-
-	if (!model)
-		return ops->vcpu_create(vcpu, NULL, 0);
-	vc_auto_free struct vc__cpuid_leaf *leaves = calloc(VC__CPUID_LEAVES_MAX, sizeof(*leaves));
-	if (!leaves)
-		return -ENOMEM;
-	int nr = vc__cpu_model_cpuid(model, vcpu->idx, leaves, VC__CPUID_LEAVES_MAX);
-	if (nr < 0)
-		return nr;
-	return ops->vcpu_create(vcpu, leaves, (size_t)nr);
-}
-
 int vc_vcpu_create(struct vc_partition *partition, const struct vc_vcpu_config *user_cfg,
 		   struct vc_vcpu **ret_vcpu)
 {
@@ -123,11 +108,10 @@ int vc_vcpu_create(struct vc_partition *partition, const struct vc_vcpu_config *
 		return vc_error_set(-EINVAL, "cpu", "vcpu",
 				    "no partition or no place for the vCPU");
 	uint32_t apic_id = cfg.idx;
-	if (cfg.model && (r = vc_cpu_model_apic_id(cfg.model, cfg.idx, &apic_id)) < 0)
-		return r;
+	if (cfg.model)
+		return vc_error_set(-ENOTSUP, "cpu", partition->name, "no CPU models built in");
 	if ((r = check_new(partition, &cfg, apic_id)) < 0)
 		return r;
-
 	struct vc_vcpu *vcpu = calloc(1, partition->host->ops->vcpu_bytes);
 	if (!vcpu)
 		return -ENOMEM;
@@ -137,7 +121,7 @@ int vc_vcpu_create(struct vc_partition *partition, const struct vc_vcpu_config *
 	vcpu->next = partition->vcpus;
 	partition->vcpus = vcpu;
 	partition->nr_vcpus++;
-	r = create_with_model(vcpu, cfg.model);
+	r = partition->host->ops->vcpu_create(vcpu, NULL, 0);
 	if (r < 0) {
 		vc_vcpu_destroy(vcpu);
 		return r;
@@ -198,11 +182,13 @@ int vc_vcpu_kick(struct vc_vcpu *vcpu)
 	if (!vcpu)
 		return vc_error_set(-EINVAL, "cpu", "vcpu", "no vCPU given");
 	atomic_fetch_add_explicit(&vcpu->nr_kicks, 1, memory_order_relaxed);
+	/* kicked before and not yet answered: who did that sees to it that the run ends */
+	if (atomic_exchange(&vcpu->is_kicked, true))
+		return 0;
 	/*
 	 * Flag first, then a look at the state; enter() does it the other way round. All four are
 	 * sequentially consistent: either the run sees the flag, or we see the run.
 	 */
-	atomic_store(&vcpu->is_kicked, true);
 	if (atomic_fetch_add(&vcpu->state, VC__VCPU_KICKER) & VC__VCPU_IN_RUN) {
 		atomic_fetch_add_explicit(&vcpu->nr_signals, 1, memory_order_relaxed);
 		vcpu->partition->host->ops->vcpu_wake(vcpu);
@@ -254,8 +240,8 @@ int vc_vcpu_run(struct vc_vcpu *vcpu, struct vc_exit **ret_exit)
 	else
 		r = vcpu->partition->has_times ? enter_timed(vcpu) : enter(vcpu, false);
 	if (r == -EINTR) {
-		/* a kick from here on is for the next run */
-		atomic_store(&vcpu->is_kicked, false);
+		/* an exchange: what a kicker wrote before its kick is seen; later ones count anew */
+		(void)atomic_exchange(&vcpu->is_kicked, false);
 		vcpu->exit = (struct vc_exit){ .kind = VC_EXIT_INTERRUPTED, .count = 1 };
 	} else if (r < 0) {
 		return r;
@@ -271,14 +257,14 @@ int vc_vcpu_complete(struct vc_vcpu *vcpu)
 
 	if (r < 0)
 		return r;
-	pthread_t owner = atomic_load_explicit(&vcpu->owner, memory_order_relaxed);
-	if (owner && owner != pthread_self())
-		return vc_error_set(-EINVAL, "cpu", vcpu->partition->name,
-				    "vCPU %u is attached to another thread", vcpu->idx);
 	if (vcpu->has_exit)
 		return 1;
 	if (!vcpu->is_pending)
 		return 0;
+	pthread_t owner = atomic_load_explicit(&vcpu->owner, memory_order_relaxed);
+	if (owner && owner != pthread_self())
+		return vc_error_set(-EINVAL, "cpu", vcpu->partition->name,
+				    "vCPU %u is attached to another thread", vcpu->idx);
 	r = enter(vcpu, true);
 	if (r == -EINTR)
 		return 0;
