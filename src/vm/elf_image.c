@@ -215,7 +215,7 @@ int vc__elf_read(const struct vc__source *file, struct vc__elf_image *ret)
 	memset(ret, 0, sizeof(*ret));
 	int r = read_header(file, &h);
 	for (unsigned int i = 0; !r && i < h.nr_phdrs; i++) {
-		struct phdr p;
+		struct phdr p = { 0 };
 		r = read_phdr(file, &h, i, &p);
 		if (!r && p.type == PT_LOAD)
 			r = add_segment(file, &p, ret);
