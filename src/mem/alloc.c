@@ -58,56 +58,70 @@ static uint64_t wanted_alignment(const struct vc_region *region)
 	return HUGE_2M;
 }
 
+struct mapping {
+	uint64_t len, off;
+	int prot, flags, fd;
+};
+
+static void *map_at(void *at, const struct mapping *m, int more_flags)
+{
+	void *p = mmap(at, m->len, m->prot, m->flags | more_flags, m->fd, (off_t)m->off);
+
+	return p == MAP_FAILED ? NULL : p;
+}
+
 /* Maps at a multiple of @align by cutting it out of a larger reservation. NULL when that fails. */
-static void *map_aligned(uint64_t len, int prot, int flags, int fd, uint64_t off, uint64_t align)
+static void *map_aligned(const struct mapping *m, uint64_t align)
 {
 	uint64_t room = 0, lead;
 	uint8_t *at, *p;
 
-	if (!vc_add_u64(len, align, &room))
+	if (!vc_add_u64(m->len, align, &room))
 		return NULL;
 	at = mmap(NULL, room, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (at == MAP_FAILED)
 		return NULL;
 	lead = -(uintptr_t)at & (align - 1);
-	p = mmap(at + lead, len, prot, flags | MAP_FIXED, fd, (off_t)off);
-	if (p == MAP_FAILED) {
+	p = map_at(at + lead, m, MAP_FIXED);
+	if (!p) {
 		(void)munmap(at, room);
 		return NULL;
 	}
 	if (lead > 0)
 		(void)munmap(at, lead);
-	(void)munmap(p + len, align - lead);
+	(void)munmap(p + m->len, align - lead);
 	return p;
 }
 
 static int map(struct vc_region *region, bool is_touched)
 {
 	bool is_shared = region->fd >= 0 && !(region->flags & VC_REGION_PRIVATE);
-	int prot = PROT_READ | PROT_WRITE, flags = is_shared ? MAP_SHARED : MAP_PRIVATE;
+	bool is_rom = region->kind == VC_REGION_FILE && (region->flags & VC_REGION_READONLY);
 	uint64_t align = wanted_alignment(region);
-	void *p, *aligned;
+	struct mapping m = {
+		.len = region->len_bytes,
+		.off = region->file_off,
+		.prot = is_rom ? PROT_READ : PROT_READ | PROT_WRITE,
+		.flags = is_shared ? MAP_SHARED : MAP_PRIVATE,
+		.fd = region->fd,
+	};
+	void *p, *aligned = NULL;
 
-	if (region->kind == VC_REGION_FILE && (region->flags & VC_REGION_READONLY))
-		prot = PROT_READ;
 	if (region->fd < 0)
-		flags |= MAP_ANONYMOUS;
+		m.flags |= MAP_ANONYMOUS;
 	if (!region->is_hugetlb && !is_touched)
-		flags |= MAP_NORESERVE;
-	p = mmap(NULL, region->len_bytes, prot, flags, region->fd, (off_t)region->file_off);
-	if (p == MAP_FAILED && errno == EACCES)
+		m.flags |= MAP_NORESERVE;
+	p = map_at(NULL, &m, 0);
+	if (!p && errno == EACCES)
 		return vc_error_set(-EACCES, "mem", region->name, "the file is not open for %s",
-				    prot == PROT_READ || !is_shared ? "reading"
-								    : "reading and writing");
-	if (p == MAP_FAILED)
+				    is_rom || !is_shared ? "reading" : "reading and writing");
+	if (!p)
 		return vc__shortage_of_map(region, -errno);
-	if ((uintptr_t)p & (align - 1)) {
-		aligned = map_aligned(region->len_bytes, prot, flags, region->fd, region->file_off,
-				      align);
-		if (aligned) {
-			(void)munmap(p, region->len_bytes);
-			p = aligned;
-		}
+	if ((uintptr_t)p & (align - 1))
+		aligned = map_aligned(&m, align);
+	if (aligned) {
+		(void)munmap(p, region->len_bytes);
+		p = aligned;
 	}
 	region->hva = p;
 	return 0;
