@@ -41,14 +41,14 @@ struct vc_stream {
 	struct vc__end in, out;
 	/* PTY, UNIX */
 	char *path;
-	bool is_hung; /* PTY: no slave is open; UNIX: the peer closed, input may be left */
-	int watch_fd; /* PTY: inotify, tells of the next open */
+	atomic_bool has_peer; /* read by the writing thread: relaxed */
+	int watch_fd;	      /* PTY: inotify, tells of the next open */
 	/* UNIX */
 	int listen_fd;
-	int peer_fd;	      /* always open: see stream_unix.c */
-	atomic_bool has_peer; /* read by the writing thread */
-	bool is_peer_done;    /* the peer sends no more */
-	dev_t dev;	      /* of the socket file that we made */
+	int peer_fd;	   /* always open: see stream_unix.c */
+	bool is_hung;	   /* the peer closed; input of its may be left */
+	bool is_peer_done; /* the peer sends no more */
+	dev_t dev;	   /* of the socket file that we made */
 	ino_t ino;
 	/* OPS */
 	const struct vc_stream_ops *ops;

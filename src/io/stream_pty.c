@@ -2,10 +2,12 @@
 /*
  * A stream on a new pseudo-terminal: we hold the master, whoever wants opens the slave by path.
  *
- * While no slave is open the master is hung up: poll(2) says so at once and for ever, and writes
- * fail, which here means "nobody listens" and drops them. So after a hang-up the master is not
- * polled; an inotify watch on the slave's device node tells of the next open. Raw mode is set once
- * through the master and stays. Leaves out: window size, modem lines. Spec: [pty(7)] [inotify(7)]
+ * While no slave is open the master is hung up: poll(2) says so at once and for ever. So then the
+ * master is not polled; an inotify watch on the slave's device node tells of the next open, and what
+ * is written is dropped. A hang-up is noticed on the polling thread: what the guest writes in
+ * between goes into the terminal's own buffer, and once that is full waits for the notice. Raw mode
+ * is set once through the master and stays. Leaves out: window size, modem lines.
+ * Spec: [pty(7)] [inotify(7)]
  */
 #include <libvirtcore/implement.h>
 
@@ -64,19 +66,23 @@ static ssize_t pty_read(struct vc_stream *stream, void *buf, size_t len)
 
 static ssize_t pty_write(struct vc_stream *stream, const void *buf, size_t len)
 {
-	ssize_t n = vc__end_write(&stream->out, buf, len);
+	ssize_t n;
 
+	if (!atomic_load_explicit(&stream->has_peer, memory_order_relaxed))
+		return (ssize_t)len;
+	n = vc__end_write(&stream->out, buf, len);
 	return n < 0 && n != -EAGAIN ? (ssize_t)len : n;
 }
 
 static size_t pty_pollfds(struct vc_stream *stream, bool want_read, bool want_write,
 			  struct pollfd *fds, size_t nr)
 {
+	bool has_peer = atomic_load_explicit(&stream->has_peer, memory_order_relaxed);
 	short events = (short)((want_read ? POLLIN : 0) | (want_write ? POLLOUT : 0));
 
 	if (nr == 0)
 		return 0;
-	if (stream->is_hung && !want_write)
+	if (!has_peer && !want_write)
 		fds[0] = (struct pollfd){ .fd = stream->watch_fd, .events = POLLIN };
 	else if (events)
 		fds[0] = (struct pollfd){ .fd = stream->out.fd, .events = events };
@@ -101,14 +107,14 @@ static unsigned int pty_ready(struct vc_stream *stream, const struct pollfd *fds
 	for (i = 0; i < nr; i++) {
 		if (fds[i].fd == stream->watch_fd && fds[i].revents) {
 			drain_watch(stream);
-			stream->is_hung = false;
+			atomic_store_explicit(&stream->has_peer, true, memory_order_relaxed);
 		}
 		if (fds[i].fd != stream->out.fd || !fds[i].revents)
 			continue;
 		if (fds[i].revents & POLLIN)
 			ready |= VC__STREAM_READABLE;
 		else if (fds[i].revents & (POLLHUP | POLLERR))
-			stream->is_hung = true;
+			atomic_store_explicit(&stream->has_peer, false, memory_order_relaxed);
 		if (fds[i].revents & (POLLOUT | POLLHUP | POLLERR))
 			ready |= VC__STREAM_WRITABLE;
 	}

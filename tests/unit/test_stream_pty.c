@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A console on a pseudo-terminal: raw, nobody there, hang-ups, back again, a reader that stops. */
+#include "stream_unit.h"
+
+#include <termios.h>
+
+static struct drain drain;
+
+static struct vc_stream *open_pty(void)
+{
+	struct vc_stream_config cfg = { .kind = VC_STREAM_PTY };
+
+	return open_stream(&cfg, &drain);
+}
+
+static int attach(const struct vc_stream *stream)
+{
+	int fd = open(vc_stream_path(stream), O_RDWR | O_NOCTTY | O_CLOEXEC);
+
+	assert_true(fd >= 0);
+	return fd;
+}
+
+static void is_raw_both_ways(void **state)
+{
+	struct vc_stream *stream = open_pty();
+	struct termios termios;
+	int fd = attach(stream), round;
+
+	(void)state;
+	for (round = 0; round < 2; round++) {
+		assert_int_equal(tcgetattr(fd, &termios), 0);
+		assert_int_equal(termios.c_lflag & (ICANON | ECHO | ISIG), 0);
+		assert_int_equal(termios.c_oflag & OPOST, 0);
+		assert_int_equal(write(fd, "\x03\r\n\x00x", 5), 5);
+		while (drain.nr_got < 5)
+			assert_true(turn(stream, MUST_MS) > 0);
+		assert_memory_equal(drain.got, "\x03\r\n\x00x", 5);
+		drain.nr_got = 0;
+		assert_int_equal(vc_stream_write(stream, "a\nb", 3), 3);
+		expect_output(fd, "a\nb");
+		close(fd);
+		settle(stream);
+		fd = attach(stream); /* settings outlive the hang-up */
+	}
+	close(fd);
+	vc_stream_close(stream);
+}
+
+static void nobody_there(void **state)
+{
+	struct vc_stream *stream = open_pty();
+	static const char block[4096];
+	unsigned int i;
+
+	(void)state;
+	settle(stream);
+	for (i = 0; i < 100; i++)
+		assert_int_equal(vc_stream_write(stream, block, sizeof(block)), sizeof(block));
+	settle(stream);
+	vc_stream_close(stream);
+}
+
+static void survives_hang_ups(void **state)
+{
+	struct vc_stream *stream = open_pty();
+	unsigned int i;
+
+	(void)state;
+	for (i = 0; i < 20; i++) {
+		int fd = attach(stream);
+
+		settle(stream);
+		assert_int_equal(write(fd, "last words", 10), 10);
+		if (i % 2)
+			close(fd);
+		expect_input(stream, &drain, "last words");
+		if (i % 2 == 0)
+			close(fd);
+		settle(stream);
+		assert_int_equal(vc_stream_write(stream, "x", 1), 1); /* dropped */
+		settle(stream);
+		drain.room = 4096;
+	}
+	vc_stream_close(stream);
+}
+
+/* The poll loop sleeps while nobody is there, and wakes when somebody opens and types. */
+static void wakes_for_the_next_peer(void **state)
+{
+	struct vc_stream *stream = open_pty();
+	int fd = attach(stream);
+
+	(void)state;
+	close(fd);
+	settle(stream);
+	assert_int_equal(turn(stream, 0), 0);
+	fd = attach(stream);
+	assert_true(turn(stream, MUST_MS) > 0);
+	assert_int_equal(write(fd, "hi", 2), 2);
+	expect_input(stream, &drain, "hi");
+	close(fd);
+	vc_stream_close(stream);
+}
+
+static void slow_reader_holds_the_writer(void **state)
+{
+	struct vc_stream *stream = open_pty();
+	int fd = attach(stream);
+	char buf[65536];
+
+	(void)state;
+	settle(stream);
+	assert_true(fill(stream) > 0);
+	settle(stream);
+	assert_int_equal(drain.nr_writable, 0);
+	while (drain.nr_writable == 0) {
+		assert_true(read(fd, buf, sizeof(buf)) > 0);
+		(void)turn(stream, 0);
+	}
+	assert_int_equal(vc_stream_write(stream, "x", 1), 1);
+	(void)fill(stream);
+	drain.nr_writable = 0;
+	close(fd); /* it left: the writer is let go */
+	while (drain.nr_writable == 0)
+		assert_true(turn(stream, MUST_MS) > 0);
+	assert_int_equal(vc_stream_write(stream, "x", 1), 1);
+	settle(stream);
+	vc_stream_close(stream);
+}
+
+static void hang_up_without_room(void **state)
+{
+	struct vc_stream *stream = open_pty();
+	int fd = attach(stream);
+
+	(void)state;
+	drain.room = 0;
+	assert_int_equal(write(fd, "kept", 4), 4);
+	close(fd);
+	settle(stream);
+	drain.room = 100;
+	expect_input(stream, &drain, "kept");
+	settle(stream);
+	vc_stream_close(stream);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(is_raw_both_ways),
+		cmocka_unit_test(nobody_there),
+		cmocka_unit_test(survives_hang_ups),
+		cmocka_unit_test(wakes_for_the_next_peer),
+		cmocka_unit_test(slow_reader_holds_the_writer),
+		cmocka_unit_test(hang_up_without_room),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
