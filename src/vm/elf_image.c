@@ -211,7 +211,7 @@ static int check_entry(const struct vc__source *f, const struct vc__elf_image *i
 
 int vc__elf_read(const struct vc__source *file, struct vc__elf_image *ret)
 {
-	struct header h;
+	struct header h = { 0 };
 	memset(ret, 0, sizeof(*ret));
 	int r = read_header(file, &h);
 	for (unsigned int i = 0; !r && i < h.nr_phdrs; i++) {
