@@ -8,6 +8,7 @@
 
 static const struct vc__backend_ops *const backends[] = {
 	&vc__backend_kvm,
+	&vc__backend_fake,
 };
 
 const struct vc__backend_ops *vc__backend_find(enum vc_backend backend)

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #define CPUID_KVM_FEATURES 0x40000001u
+#define TSC_DEADLINE_BIT   (1u << 24) /* leaf 1, ECX */
 #define KVM_STEAL_TIME_BIT (1u << 5)
 #define MSRS_MAX	   1024u
 #define CHUNK		   32u
@@ -58,6 +59,11 @@ static int load_cpuid(struct vc__kvm_host *kvm)
 	}
 	if (ioctl(kvm->fd, KVM_CHECK_EXTENSION, KVM_CAP_NESTED_STATE) <= 0)
 		late &= ~(1ull << VC_CAP_NESTED);
+	/* older kernels tell this by an extension only [KVM KVM_CAP_TSC_DEADLINE_TIMER] */
+	for (uint32_t i = 0; i < all->nent; i++)
+		if (leaves[i].function == 1 &&
+		    ioctl(kvm->fd, KVM_CHECK_EXTENSION, KVM_CAP_TSC_DEADLINE_TIMER) > 0)
+			leaves[i].ecx |= TSC_DEADLINE_BIT;
 	kvm->host.late_has = late;
 	kvm->host.leaves = leaves;
 	kvm->host.nr_leaves = all->nent;

@@ -96,6 +96,24 @@ static int check_new(struct vc_partition *partition, const struct vc_vcpu_config
 	return 0;
 }
 
+/* The CPUID table of the new vCPU, to be freed by the caller; none without a model. */
+static int get_leaves(const struct vc_partition *partition, const struct vc_vcpu_config *cfg,
+		      struct vc__cpuid_leaf **ret_leaves)
+{
+	if (!cfg->model)
+		return 0;
+	vc_auto_free struct vc__cpuid_leaf *leaves = calloc(VC__CPUID_LEAVES_MAX, sizeof(*leaves));
+	if (!leaves)
+		return -ENOMEM;
+	int nr = vc__cpu_model_cpuid(cfg->model, cfg->idx, leaves, VC__CPUID_LEAVES_MAX);
+	if (nr < 0)
+		return nr;
+	if (partition->irqchip == VC_IRQCHIP_NONE)
+		vc__cpuid_drop_lapic(cfg->model, leaves, (size_t)nr);
+	*ret_leaves = vc_take(leaves);
+	return nr;
+}
+
 int vc_vcpu_create(struct vc_partition *partition, const struct vc_vcpu_config *user_cfg,
 		   struct vc_vcpu **ret_vcpu)
 {
@@ -108,10 +126,15 @@ int vc_vcpu_create(struct vc_partition *partition, const struct vc_vcpu_config *
 		return vc_error_set(-EINVAL, "cpu", "vcpu",
 				    "no partition or no place for the vCPU");
 	uint32_t apic_id = cfg.idx;
-	if (cfg.model)
-		return vc_error_set(-ENOTSUP, "cpu", partition->name, "no CPU models built in");
+	if (cfg.model && (r = vc_cpu_model_apic_id(cfg.model, cfg.idx, &apic_id)) < 0)
+		return r;
 	if ((r = check_new(partition, &cfg, apic_id)) < 0)
 		return r;
+	vc_auto_free struct vc__cpuid_leaf *leaves = NULL;
+	int nr_leaves = get_leaves(partition, &cfg, &leaves);
+	if (nr_leaves < 0)
+		return nr_leaves;
+
 	struct vc_vcpu *vcpu = calloc(1, partition->host->ops->vcpu_bytes);
 	if (!vcpu)
 		return -ENOMEM;
@@ -121,7 +144,7 @@ int vc_vcpu_create(struct vc_partition *partition, const struct vc_vcpu_config *
 	vcpu->next = partition->vcpus;
 	partition->vcpus = vcpu;
 	partition->nr_vcpus++;
-	r = partition->host->ops->vcpu_create(vcpu, NULL, 0);
+	r = partition->host->ops->vcpu_create(vcpu, leaves, (size_t)nr_leaves);
 	if (r < 0) {
 		vc_vcpu_destroy(vcpu);
 		return r;
