@@ -84,9 +84,10 @@ static inline uint16_t vc__serial_port(uint32_t idx)
 	return (uint16_t)((idx & 1 ? 0x2f8 : 0x3f8) - (idx & 2 ? 0x10 : 0));
 }
 
+/* A line each: ACPI tells the guest, so that COM3 and COM4 need not share with COM1 and COM2. */
 static inline uint32_t vc__serial_gsi(uint32_t idx)
 {
-	return idx & 1 ? 3 : 4;
+	return idx == 0 ? 4 : idx == 1 ? 3 : idx == 2 ? 5 : 7;
 }
 
 #define VC__LAYOUT_RAMS_MAX  128u

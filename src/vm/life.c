@@ -1,0 +1,399 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The life cycle: one barrier by which all vCPUs stop, and what is done once they have.
+ *
+ * Whoever wants the vCPUs to stop sets a bit of `asked` and kicks them all (vc__vm_ask(), any thread,
+ * no lock). Each vCPU completes its pending access and parks. The last one to park settles: it stops
+ * the VM, resets it, or declares it PAUSED. vCPUs that nobody runs count as parked, so with a
+ * caller's threads the control thread may be the one to settle. No vCPU runs while vm->lock is held
+ * by a settler; devices are reset under that lock, which no device ever takes.
+ */
+#include "vm_impl.h"
+
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+
+#define ASK_STOPS \
+	(VC__ASK_STOP | VC__ASK_POWER_OFF | VC__ASK_DEBUG_EXIT | VC__ASK_ERROR | VC__ASK_HALTED)
+#define ASK_RESETS (VC__ASK_RESET | VC__ASK_TRIPLE_FAULT)
+
+void vc__vm_kick_all(struct vc_vm *vm)
+{
+	for (uint32_t i = 0; i < vm->cfg.nr_vcpus; i++)
+		(void)vc_vcpu_kick(vm->cpus[i].vcpu);
+}
+
+void vc__vm_ask(struct vc_vm *vm, unsigned int what)
+{
+	/* Release: what the asker recorded is seen by the settler. Pairs with settle(). */
+	atomic_fetch_or_explicit(&vm->asked, what, memory_order_release);
+	vc__vm_kick_all(vm);
+}
+
+/* A device's wish, under its lock on a vCPU thread: that thread will park and settle. */
+void vc__vm_request(void *opaque, enum vc_request request, uint64_t code)
+{
+	struct vc_vm *vm = opaque;
+	struct vc_event panicked = { .kind = VC_EVENT_PANICKED, .code = code };
+
+	switch (request) {
+	case VC_REQUEST_POWER_OFF:
+		vc__vm_ask(vm, VC__ASK_POWER_OFF);
+		return;
+	case VC_REQUEST_RESET:
+		vc__vm_ask(vm, VC__ASK_RESET);
+		return;
+	case VC_REQUEST_DEBUG_EXIT:
+		atomic_store_explicit(&vm->asked_code, code, memory_order_relaxed);
+		vc__vm_ask(vm, VC__ASK_DEBUG_EXIT);
+		return;
+	case VC_REQUEST_PANICKED:
+		vc__events_put(vm, &panicked);
+		return;
+	}
+}
+
+static bool is_all_parked(const struct vc_vm *vm)
+{
+	for (uint32_t i = 0; i < vm->cfg.nr_vcpus; i++)
+		if (vm->cpus[i].in_loop && !vm->cpus[i].is_parked)
+			return false;
+	return true;
+}
+
+static void put_stop_events(struct vc_vm *vm, unsigned int asked)
+{
+	static const struct {
+		unsigned int ask;
+		enum vc_event_kind kind;
+	} table[] = {
+		{ VC__ASK_POWER_OFF, VC_EVENT_POWERED_OFF }, { VC__ASK_RESET, VC_EVENT_RESET },
+		{ VC__ASK_DEBUG_EXIT, VC_EVENT_DEBUG_EXIT }, { VC__ASK_HALTED, VC_EVENT_HALTED },
+		{ VC__ASK_STOP, VC_EVENT_STOPPED },
+	};
+
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		struct vc_event event = { .kind = table[i].kind };
+
+		if (!(asked & table[i].ask))
+			continue;
+		if (event.kind == VC_EVENT_DEBUG_EXIT)
+			event.code = atomic_load_explicit(&vm->asked_code, memory_order_relaxed);
+		vc__events_put(vm, &event);
+	}
+	if (!(asked & (VC__ASK_ERROR | VC__ASK_TRIPLE_FAULT)))
+		return;
+	for (uint32_t i = 0; i < vm->cfg.nr_vcpus; i++) {
+		struct vc_event *event = &vm->cpus[i].stop_event;
+
+		if (event->object[0] != '\0')
+			vc__events_put(vm, event);
+		event->object[0] = '\0';
+	}
+}
+
+/* Everything back to power-on and the kernel loaded again. */
+static int reset_machine(struct vc_vm *vm)
+{
+	int r;
+
+	atomic_fetch_add_explicit(&vm->nr_resets, 1, memory_order_relaxed);
+	for (size_t i = 0; i < vm->nr_devices; i++)
+		vc_device_reset(vm->devices[i].dev);
+	for (uint32_t i = 0; i < vm->cfg.nr_vcpus; i++) {
+		r = vc_vcpu_reset(vm->cpus[i].vcpu);
+		if (r < 0)
+			return r;
+		vm->cpus[i].is_halted = false;
+		vm->cpus[i].has_fault = false;
+	}
+	if (vm->cfg.irqchip != VC_IRQCHIP_NONE) {
+		r = vc_partition_reset(vm->partition);
+		if (r < 0)
+			return r;
+	}
+	return vc__vm_load_guest(vm);
+}
+
+static void stop_now(struct vc_vm *vm, unsigned int asked)
+{
+	vm->state = VC_VM_STOPPED;
+	put_stop_events(vm, asked);
+}
+
+/* Lock held, every vCPU parked: do what was asked for. */
+static void settle(struct vc_vm *vm)
+{
+	/* Acquire: pairs with vc__vm_ask(). */
+	unsigned int asked = atomic_load_explicit(&vm->asked, memory_order_acquire);
+	bool is_reset = (asked & ASK_RESETS) != 0;
+
+	if (vm->state == VC_VM_STOPPED)
+		return;
+	if ((asked & ASK_STOPS) || (is_reset && vm->cfg.on_reset == VC_ON_RESET_STOP)) {
+		stop_now(vm, asked);
+		return;
+	}
+	if (is_reset) {
+		if (reset_machine(vm) < 0) {
+			vc__vm_fail(&vm->cpus[0], -EIO, NULL);
+			stop_now(vm, asked | VC__ASK_ERROR);
+			return;
+		}
+		put_stop_events(vm, asked & ASK_RESETS);
+		atomic_fetch_and_explicit(&vm->asked, ~ASK_RESETS, memory_order_relaxed);
+	}
+	if (asked & VC__ASK_PAUSE)
+		vm->state = VC_VM_PAUSED;
+}
+
+/* Finishes the access of the last exit; one that crosses a page or is a string has several parts. */
+static void complete_access(struct vc__vm_cpu *cpu)
+{
+	struct vc_exit *exit;
+
+	/* A failure on the way is met again by the next run, or by whoever reads the state. */
+	while (vc_vcpu_complete(cpu->vcpu) == 1)
+		if (vc_vcpu_run(cpu->vcpu, &exit) == 0)
+			vc__vm_handle_exit(cpu, exit);
+}
+
+/* Parks this vCPU until nothing is asked any more. False: the loop has to end. */
+static bool park(struct vc__vm_cpu *cpu)
+{
+	struct vc_vm *vm = cpu->vm;
+	bool is_going_on;
+
+	complete_access(cpu);
+	pthread_mutex_lock(&vm->lock);
+	cpu->is_parked = true;
+	if (is_all_parked(vm))
+		settle(vm);
+	pthread_cond_broadcast(&vm->changed);
+	while (vm->state != VC_VM_STOPPED &&
+	       atomic_load_explicit(&vm->asked, memory_order_relaxed) != 0)
+		pthread_cond_wait(&vm->changed, &vm->lock);
+	is_going_on = vm->state != VC_VM_STOPPED;
+	cpu->is_parked = !is_going_on;
+	pthread_mutex_unlock(&vm->lock);
+	return is_going_on;
+}
+
+/* HLT without an irqchip: nothing to run until somebody asks for something. */
+static void wait_halted(struct vc__vm_cpu *cpu)
+{
+	struct vc_vm *vm = cpu->vm;
+
+	pthread_mutex_lock(&vm->lock);
+	while (cpu->is_halted && atomic_load_explicit(&vm->asked, memory_order_relaxed) == 0)
+		pthread_cond_wait(&vm->changed, &vm->lock);
+	pthread_mutex_unlock(&vm->lock);
+}
+
+/* Runs a vCPU that is attached to this thread and marked in_loop until the VM has stopped. */
+int vc__vm_cpu_loop(struct vc__vm_cpu *cpu)
+{
+	struct vc_vm *vm = cpu->vm;
+	struct vc_exit *exit;
+	int r;
+
+	for (;;) {
+		/* A bit set after this load is followed by a kick, which ends the next run. */
+		if (atomic_load_explicit(&vm->asked, memory_order_relaxed) != 0) {
+			if (!park(cpu))
+				return 0;
+			continue;
+		}
+		if (cpu->is_halted) {
+			wait_halted(cpu);
+			continue;
+		}
+		r = vc_vcpu_run(cpu->vcpu, &exit);
+		if (r < 0)
+			vc__vm_fail(cpu, r, NULL);
+		else
+			vc__vm_handle_exit(cpu, exit);
+	}
+}
+
+bool vc__vm_on_vcpu_thread(const struct vc_vm *vm)
+{
+	for (uint32_t i = 0; vm->cpus != NULL && i < vm->cfg.nr_vcpus; i++)
+		if (vm->cpus[i].in_loop && pthread_equal(vm->cpus[i].thread, pthread_self()))
+			return true;
+	return false;
+}
+
+static int refuse_state(const struct vc_vm *vm, const char *verb)
+{
+	return vc_error_set(-EBUSY, "vm", vm->name, "cannot %s: the VM is %s", verb,
+			    vc_vm_state_name(vm->state));
+}
+
+int vc_vm_start(struct vc_vm *vm)
+{
+	int r;
+
+	if (vm == NULL)
+		return vc_error_set(-EINVAL, "vm", NULL, "no VM given");
+	if (vm->state != VC_VM_BUILT)
+		return refuse_state(vm, "start");
+	if (vm->cfg.runner == VC_RUNNER_THREADS) {
+		r = vc__runner_start(vm);
+		if (r < 0)
+			return r;
+	}
+	pthread_mutex_lock(&vm->lock);
+	vm->state = VC_VM_RUNNING;
+	vm->is_opening = false;
+	pthread_cond_broadcast(&vm->changed);
+	pthread_mutex_unlock(&vm->lock);
+	return 0;
+}
+
+/* Asks for @what and waits until the state machine has answered. */
+static int ask_and_wait(struct vc_vm *vm, unsigned int what)
+{
+	if (vc__vm_on_vcpu_thread(vm))
+		return vc_error_set(-EDEADLK, "vm", vm->name,
+				    "a vCPU thread cannot wait for itself");
+	vc__vm_ask(vm, what);
+	if (is_all_parked(vm))
+		settle(vm);
+	pthread_cond_broadcast(&vm->changed);
+	while (vm->state == VC_VM_RUNNING || (what == VC__ASK_STOP && vm->state == VC_VM_PAUSED))
+		pthread_cond_wait(&vm->changed, &vm->lock);
+	return 0;
+}
+
+int vc_vm_pause(struct vc_vm *vm)
+{
+	int r = 0;
+
+	if (vm == NULL)
+		return vc_error_set(-EINVAL, "vm", NULL, "no VM given");
+	pthread_mutex_lock(&vm->lock);
+	if (vm->state == VC_VM_RUNNING)
+		r = ask_and_wait(vm, VC__ASK_PAUSE);
+	else
+		r = refuse_state(vm, "pause");
+	if (r == 0 && vm->state != VC_VM_PAUSED)
+		r = refuse_state(vm, "pause");
+	pthread_mutex_unlock(&vm->lock);
+	return r;
+}
+
+int vc_vm_resume(struct vc_vm *vm)
+{
+	int r = 0;
+
+	if (vm == NULL)
+		return vc_error_set(-EINVAL, "vm", NULL, "no VM given");
+	pthread_mutex_lock(&vm->lock);
+	if (vm->state == VC_VM_PAUSED) {
+		vm->state = VC_VM_RUNNING;
+		atomic_fetch_and_explicit(&vm->asked, ~VC__ASK_PAUSE, memory_order_relaxed);
+		pthread_cond_broadcast(&vm->changed);
+	} else {
+		r = refuse_state(vm, "resume");
+	}
+	pthread_mutex_unlock(&vm->lock);
+	return r;
+}
+
+int vc_vm_stop(struct vc_vm *vm)
+{
+	int r = 0;
+
+	if (vm == NULL)
+		return vc_error_set(-EINVAL, "vm", NULL, "no VM given");
+	pthread_mutex_lock(&vm->lock);
+	switch (vm->state) {
+	case VC_VM_NEW:
+		r = refuse_state(vm, "stop");
+		break;
+	case VC_VM_BUILT:
+		stop_now(vm, VC__ASK_STOP);
+		pthread_cond_broadcast(&vm->changed);
+		break;
+	case VC_VM_RUNNING:
+	case VC_VM_PAUSED:
+		r = ask_and_wait(vm, VC__ASK_STOP);
+		break;
+	case VC_VM_STOPPED:
+		break;
+	}
+	pthread_mutex_unlock(&vm->lock);
+	return r;
+}
+
+static struct timespec deadline_after(int timeout_ms)
+{
+	struct timespec at;
+
+	clock_gettime(CLOCK_MONOTONIC, &at);
+	at.tv_sec += timeout_ms / 1000;
+	at.tv_nsec += (long)(timeout_ms % 1000) * 1000000;
+	if (at.tv_nsec >= 1000000000) {
+		at.tv_nsec -= 1000000000;
+		at.tv_sec++;
+	}
+	return at;
+}
+
+int vc_vm_wait(struct vc_vm *vm, int timeout_ms)
+{
+	struct timespec at;
+	int r = 0;
+
+	if (vm == NULL || timeout_ms < -1)
+		return vc_error_set(-EINVAL, "vm", vm ? vm->name : NULL,
+				    "wait needs a VM and a time of -1 or more, found %d ms",
+				    timeout_ms);
+	at = deadline_after(timeout_ms < 0 ? 0 : timeout_ms);
+	pthread_mutex_lock(&vm->lock);
+	if (vm->state == VC_VM_NEW)
+		r = refuse_state(vm, "wait for");
+	else if (vc__vm_on_vcpu_thread(vm))
+		r = vc_error_set(-EDEADLK, "vm", vm->name, "a vCPU thread cannot wait for itself");
+	while (r == 0 && vm->state != VC_VM_STOPPED) {
+		if (timeout_ms < 0)
+			r = -pthread_cond_wait(&vm->changed, &vm->lock);
+		else
+			r = -pthread_cond_timedwait(&vm->changed, &vm->lock, &at);
+	}
+	pthread_mutex_unlock(&vm->lock);
+	return r;
+}
+
+enum vc_vm_state vc_vm_get_state(const struct vc_vm *vm)
+{
+	struct vc_vm *locked =
+		(struct vc_vm *)(uintptr_t)vm; /* the lock is not part of the value */
+	enum vc_vm_state state;
+
+	if (vm == NULL)
+		return VC_VM_NEW;
+	pthread_mutex_lock(&locked->lock);
+	state = vm->state;
+	pthread_mutex_unlock(&locked->lock);
+	return state;
+}
+
+const char *vc_vm_state_name(enum vc_vm_state state)
+{
+	switch (state) {
+	case VC_VM_NEW:
+		return "new";
+	case VC_VM_BUILT:
+		return "built";
+	case VC_VM_RUNNING:
+		return "running";
+	case VC_VM_PAUSED:
+		return "paused";
+	case VC_VM_STOPPED:
+		return "stopped";
+	}
+	return "?";
+}

@@ -1,0 +1,381 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A VM's devices and interrupt lines: what is added in NEW, and what the builder makes of it.
+ *
+ * Control thread only, except for a line's level. A line is handed out before there is an irqchip:
+ * what the device holds is an ops handle that leads, once built, to the hypervisor's line or to the
+ * pin of our I/O APIC. A device never learns which.
+ */
+#include "vm_impl.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+static int set_line(void *opaque, uint32_t pin, bool is_high)
+{
+	struct vc__vm_irq *irq = opaque;
+
+	if (irq->line != NULL)
+		return vc_irq_set_level(irq->line, is_high);
+	if (irq->vm->ioapic != NULL)
+		return vc_ioapic_set_level(irq->vm->ioapic, pin, is_high);
+	return 0; /* not built: there is no guest to interrupt */
+}
+
+static const struct vc_irq_ops line_ops = { .set_level = set_line };
+
+int vc_vm_irq(struct vc_vm *vm, uint32_t gsi, struct vc_irq **ret_irq)
+{
+	struct vc__vm_irq *irq;
+	int r;
+
+	if (vm == NULL || ret_irq == NULL)
+		return vc_error_set(-EINVAL, "vm", NULL, "a VM and ret_irq are needed");
+	if (vm->state != VC_VM_NEW)
+		return vc_error_set(-EBUSY, "vm", vm->name,
+				    "lines are handed out while the VM is new");
+	if (gsi >= VC__VM_IRQS || vm->cfg.irqchip == VC_IRQCHIP_NONE)
+		return vc_error_set(-EINVAL, "vm", vm->name,
+				    "no line %" PRIu32 ": lines are 0 to %u and need an irqchip",
+				    gsi, VC__VM_IRQS - 1);
+	irq = &vm->irqs[gsi];
+	if (irq->handle != NULL)
+		return vc_error_set(-EEXIST, "vm", vm->name, "line %" PRIu32 " is taken", gsi);
+	irq->vm = vm;
+	r = vc_irq_create_ops(&line_ops, irq, gsi, &irq->handle);
+	if (r == 0)
+		*ret_irq = irq->handle;
+	return r;
+}
+
+int vc__vm_irq_bind(struct vc_vm *vm)
+{
+	for (uint32_t gsi = 0; gsi < VC__VM_IRQS; gsi++) {
+		int r;
+
+		if (vm->irqs[gsi].handle == NULL || vm->cfg.irqchip != VC_IRQCHIP_KERNEL)
+			continue;
+		r = vc_irq_create_line(vm->partition, gsi, &vm->irqs[gsi].line);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+void vc__vm_irq_unbind(struct vc_vm *vm)
+{
+	for (uint32_t gsi = 0; gsi < VC__VM_IRQS; gsi++) {
+		vc_irq_destroy(vm->irqs[gsi].line);
+		vm->irqs[gsi].line = NULL;
+	}
+}
+
+static const struct vc__vm_device *find_name(const struct vc_vm *vm, const char *name)
+{
+	for (size_t i = 0; i < vm->nr_devices; i++)
+		if (strcmp(vm->devices[i].dev->name, name) == 0)
+			return &vm->devices[i];
+	return NULL;
+}
+
+static bool do_overlap(const struct vc_place *a, const struct vc_place *b)
+{
+	return a->space == b->space && a->base < b->base + b->len && b->base < a->base + a->len;
+}
+
+/* The device that answers somewhere in @place, or NULL. */
+static const struct vc_device *find_owner(const struct vc_vm *vm, const struct vc_place *place)
+{
+	for (size_t d = 0; d < vm->nr_devices; d++)
+		for (size_t i = 0; i < vm->devices[d].nr_places; i++)
+			if (do_overlap(place, &vm->devices[d].places[i]))
+				return vm->devices[d].dev;
+	return NULL;
+}
+
+static int check_place(const struct vc_vm *vm, const char *name, const struct vc_place *place)
+{
+	const struct vc_device *owner;
+	uint64_t end;
+
+	if (place->len == 0 || !vc_add_u64(place->base, place->len, &end) ||
+	    (place->space == VC_SPACE_PIO && end > 0x10000))
+		return vc_error_set(-EINVAL, "vm", name,
+				    "place 0x%" PRIx64 " of %" PRIu64 " bytes is outside its space",
+				    place->base, place->len);
+	owner = find_owner(vm, place);
+	if (owner != NULL)
+		return vc_error_set(-EEXIST, "vm", name, "place 0x%" PRIx64 " is %s's", place->base,
+				    owner->name);
+	return 0;
+}
+
+/* Everything that can fail about taking a device called @name at @slot's places. */
+static int reserve(struct vc_vm *vm, const char *name, const struct vc__vm_device *slot)
+{
+	struct vc__vm_device *grown;
+	int r;
+
+	if (find_name(vm, name) != NULL)
+		return vc_error_set(-EEXIST, "vm", name, "there is a device of this name");
+	for (size_t i = 0; i < slot->nr_places; i++) {
+		r = check_place(vm, name, &slot->places[i]);
+		if (r < 0)
+			return r;
+	}
+	grown = reallocarray(vm->devices, vm->nr_devices + 1, sizeof(*grown));
+	if (grown == NULL)
+		return vc_error_set(-ENOMEM, "vm", name, "no memory for a device");
+	vm->devices = grown;
+	return 0;
+}
+
+/* After reserve(): the VM owns the device. */
+static void take(struct vc_vm *vm, const struct vc__vm_device *slot)
+{
+	vm->devices[vm->nr_devices++] = *slot;
+	vc_device_set_wake(slot->dev, vc__vm_wake_poller, vm);
+}
+
+static int refuse_unless_new(const struct vc_vm *vm)
+{
+	if (vm == NULL)
+		return vc_error_set(-EINVAL, "vm", NULL, "no VM given");
+	if (vm->state != VC_VM_NEW)
+		return vc_error_set(-EBUSY, "vm", vm->name,
+				    "devices are added while the VM is new");
+	return 0;
+}
+
+int vc_vm_add_device(struct vc_vm *vm, struct vc_device *dev, const struct vc_place *places,
+		     size_t nr_places)
+{
+	struct vc__vm_device slot = { .dev = dev, .nr_places = nr_places };
+	int r = refuse_unless_new(vm);
+
+	if (r < 0)
+		return r;
+	if (dev == NULL || (places == NULL && nr_places > 0) || nr_places > VC__VM_PLACES_MAX)
+		return vc_error_set(-EINVAL, "vm", vm->name,
+				    "a device with 0 to %u places is needed, found %zu",
+				    VC__VM_PLACES_MAX, nr_places);
+	if (nr_places > 0)
+		memcpy(slot.places, places, nr_places * sizeof(places[0]));
+	r = reserve(vm, dev->name, &slot);
+	if (r == 0)
+		take(vm, &slot);
+	return r;
+}
+
+/* A fixed device: its name, constructor, places. RTC and I/O APIC come with the builder. */
+struct fixed_device {
+	uint32_t platform;
+	const char *name;
+	int (*create)(const struct vc_request_config *cfg, struct vc_device **ret_dev);
+	struct vc_place places[3];
+	size_t nr_places;
+};
+
+static const struct fixed_device fixed_devices[] = {
+	{ VC_PLATFORM_I8042,
+	  "i8042",
+	  vc_i8042_create,
+	  { { VC_SPACE_PIO, 0x60, 1, 0 },
+	    { VC_SPACE_PIO, 0x64, 1, 1 },
+	    { VC_SPACE_PIO, 0x92, 1, 2 } },
+	  3 },
+	{ VC_PLATFORM_PM,
+	  "pm",
+	  vc_pm_create,
+	  { { VC_SPACE_PIO, VC__PM_PORT, VC__PM_PORTS, 0 } },
+	  1 },
+	{ VC_PLATFORM_DEBUG_EXIT,
+	  "debug-exit",
+	  vc_debug_exit_create,
+	  { { VC_SPACE_PIO, VC__DEBUG_EXIT_PORT, VC__DEBUG_EXIT_PORTS, 0 } },
+	  1 },
+	{ VC_PLATFORM_PVPANIC,
+	  "pvpanic",
+	  vc_pvpanic_create,
+	  { { VC_SPACE_PIO, VC__PVPANIC_PORT, 1, 0 } },
+	  1 },
+};
+
+#define PLATFORM_ALL                                                                     \
+	(VC_PLATFORM_RTC | VC_PLATFORM_I8042 | VC_PLATFORM_PM | VC_PLATFORM_DEBUG_EXIT | \
+	 VC_PLATFORM_PVPANIC)
+
+static int add_fixed(struct vc_vm *vm, const struct fixed_device *fixed)
+{
+	struct vc_request_config cfg = {
+		.size = sizeof(cfg), .name = fixed->name, .fn = vc__vm_request, .opaque = vm
+	};
+	struct vc__vm_device slot = { .nr_places = fixed->nr_places, .platform = fixed->platform };
+	int r;
+
+	memcpy(slot.places, fixed->places, sizeof(fixed->places));
+	r = reserve(vm, fixed->name, &slot);
+	if (r == 0)
+		r = fixed->create(&cfg, &slot.dev);
+	if (r < 0)
+		return r;
+	take(vm, &slot);
+	vm->platform |= fixed->platform;
+	return 0;
+}
+
+int vc_vm_add_platform(struct vc_vm *vm, uint32_t devices)
+{
+	struct vc_irq *irq;
+	int r = refuse_unless_new(vm);
+
+	if (r < 0)
+		return r;
+	if (devices & ~PLATFORM_ALL)
+		return vc_error_set(-EINVAL, "vm", vm->name,
+				    "unknown platform device bits 0x%" PRIx32,
+				    devices & ~PLATFORM_ALL);
+	if (devices & vm->platform)
+		return vc_error_set(-EEXIST, "vm", vm->name,
+				    "platform devices 0x%" PRIx32 " are there already",
+				    devices & vm->platform);
+	if ((devices & VC_PLATFORM_RTC) && vm->cfg.irqchip != VC_IRQCHIP_NONE) {
+		r = vc_vm_irq(vm, VC__RTC_GSI, &irq);
+		if (r < 0)
+			return r;
+	}
+	vm->platform |= devices & VC_PLATFORM_RTC;
+	for (size_t i = 0; i < sizeof(fixed_devices) / sizeof(fixed_devices[0]); i++) {
+		if (!(devices & fixed_devices[i].platform))
+			continue;
+		r = add_fixed(vm, &fixed_devices[i]);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+int vc_vm_add_serial(struct vc_vm *vm, struct vc_stream *stream)
+{
+	struct vc__vm_device slot = { .nr_places = 1 };
+	char name[16];
+	struct vc_serial8250_config cfg = { .size = sizeof(cfg), .name = name, .stream = stream };
+	int r = refuse_unless_new(vm);
+
+	if (r < 0)
+		return r;
+	if (vm->nr_serials == VC__VM_SERIALS)
+		return vc_error_set(-ENOSPC, "vm", vm->name, "there are %u UARTs already",
+				    VC__VM_SERIALS);
+	snprintf(name, sizeof(name), "serial%" PRIu32, vm->nr_serials);
+	slot.places[0] = (struct vc_place){ VC_SPACE_PIO, vc__serial_port(vm->nr_serials),
+					    VC__SERIAL_PORTS, 0 };
+	r = reserve(vm, name, &slot);
+	if (r == 0 && vm->cfg.irqchip != VC_IRQCHIP_NONE)
+		r = vc_vm_irq(vm, vc__serial_gsi(vm->nr_serials), &cfg.irq);
+	if (r == 0)
+		r = vc_serial8250_create(&cfg, &slot.dev);
+	if (r < 0)
+		return r;
+	take(vm, &slot);
+	return (int)vm->nr_serials++;
+}
+
+static int build_rtc(struct vc_vm *vm, uint64_t low_bytes, uint64_t high_bytes)
+{
+	struct vc__vm_device slot = { .nr_places = 1,
+				      .platform = VC_PLATFORM_RTC,
+				      .is_built = true };
+	struct vc_rtc_config cfg = { .size = sizeof(cfg),
+				     .name = "rtc",
+				     .irq = vm->irqs[VC__RTC_GSI].handle,
+				     .mem_low_bytes = low_bytes,
+				     .mem_high_bytes = high_bytes };
+	int r;
+
+	slot.places[0] = (struct vc_place){ VC_SPACE_PIO, VC__RTC_PORT, VC__RTC_PORTS, 0 };
+	r = reserve(vm, cfg.name, &slot);
+	if (r == 0)
+		r = vc_rtc_create(&cfg, &slot.dev);
+	if (r == 0)
+		take(vm, &slot);
+	return r;
+}
+
+static int build_ioapic(struct vc_vm *vm)
+{
+	struct vc__vm_device slot = { .nr_places = 1, .is_built = true };
+	struct vc_ioapic_config cfg = { .size = sizeof(cfg),
+					.name = "ioapic",
+					.partition = vm->partition };
+	int r;
+
+	slot.places[0] = (struct vc_place){ VC_SPACE_MMIO, VC_IOAPIC_BASE, VC_IOAPIC_LENGTH, 0 };
+	r = reserve(vm, cfg.name, &slot);
+	if (r == 0)
+		r = vc_ioapic_create(&cfg, &slot.dev);
+	if (r < 0)
+		return r;
+	take(vm, &slot);
+	vm->ioapic = slot.dev;
+	return 0;
+}
+
+int vc__vm_claim(struct vc_bus *pio, struct vc_bus *mmio, const struct vc__vm_device *slot)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < slot->nr_places && r == 0; i++) {
+		const struct vc_place *p = &slot->places[i];
+
+		r = vc_bus_claim(p->space == VC_SPACE_PIO ? pio : mmio, p->base, p->len, slot->dev,
+				 p->range);
+	}
+	return r;
+}
+
+/* The devices that need the machine's shape, then the two buses with all devices on them. */
+int vc__vm_devices_build(struct vc_vm *vm, uint64_t low_bytes, uint64_t high_bytes)
+{
+	int r = 0;
+
+	if (vm->platform & VC_PLATFORM_RTC)
+		r = build_rtc(vm, low_bytes, high_bytes);
+	if (r == 0 && vm->cfg.irqchip == VC_IRQCHIP_SPLIT)
+		r = build_ioapic(vm);
+	if (r == 0)
+		r = vc_bus_create(VC_SPACE_PIO, &vm->pio);
+	if (r == 0)
+		r = vc_bus_create(VC_SPACE_MMIO, &vm->mmio);
+	for (size_t i = 0; i < vm->nr_devices && r == 0; i++)
+		r = vc__vm_claim(vm->pio, vm->mmio, &vm->devices[i]);
+	if (r == 0)
+		r = vc_bus_freeze(vm->pio);
+	if (r == 0)
+		r = vc_bus_freeze(vm->mmio);
+	if (r < 0)
+		return r;
+	vm->poll_counts = calloc(vm->nr_devices + 1, sizeof(vm->poll_counts[0]));
+	return vm->poll_counts == NULL ? vc_error_set(-ENOMEM, "vm", vm->name, "no memory") : 0;
+}
+
+void vc__vm_devices_unbuild(struct vc_vm *vm)
+{
+	size_t nr_kept = 0;
+
+	vc_bus_destroy(vm->pio);
+	vc_bus_destroy(vm->mmio);
+	vm->pio = vm->mmio = NULL;
+	vm->ioapic = NULL;
+	for (size_t i = 0; i < vm->nr_devices; i++) {
+		if (vm->devices[i].is_built)
+			vc_device_destroy(vm->devices[i].dev);
+		else
+			vm->devices[nr_kept++] = vm->devices[i];
+	}
+	vm->nr_devices = nr_kept;
+	free(vm->poll_counts);
+	vm->poll_counts = NULL;
+}

@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The five states: every verb in every state, the barrier, reset, races between guest and control. */
+#include "vm_fixture.h"
+
+static void states_refuse_by_name(void **state)
+{
+	static const struct vc_fake_step steps[] = { DEBUG_EXIT(0) };
+	struct vc_vm_config cfg = basic_config();
+	struct fixture f;
+
+	(void)state;
+	open_host(&f, steps, 1, NULL, 0);
+	make_vm(&f, &cfg);
+	assert_refused(vc_vm_start(f.vm), -EBUSY, "new");
+	assert_refused(vc_vm_pause(f.vm), -EBUSY, "new");
+	assert_refused(vc_vm_resume(f.vm), -EBUSY, "new");
+	assert_refused(vc_vm_stop(f.vm), -EBUSY, "new");
+	assert_refused(vc_vm_wait(f.vm, 0), -EBUSY, "new");
+	assert_result(vc_vm_build(f.vm), 0);
+	assert_refused(vc_vm_build(f.vm), -EBUSY, "built");
+	assert_refused(vc_vm_pause(f.vm), -EBUSY, "built");
+	assert_refused(vc_vm_resume(f.vm), -EBUSY, "built");
+	assert_int_equal(vc_vm_wait(f.vm, 0), -ETIMEDOUT);
+	run_vm(&f);
+	assert_refused(vc_vm_start(f.vm), -EBUSY, "stopped");
+	assert_refused(vc_vm_pause(f.vm), -EBUSY, "stopped");
+	assert_refused(vc_vm_resume(f.vm), -EBUSY, "stopped");
+	assert_result(vc_vm_stop(f.vm), 0);
+	close_all(&f);
+}
+
+static void null_is_refused(void **state)
+{
+	(void)state;
+	assert_refused(vc_vm_start(NULL), -EINVAL, "no VM");
+	assert_refused(vc_vm_pause(NULL), -EINVAL, "no VM");
+	assert_refused(vc_vm_resume(NULL), -EINVAL, "no VM");
+	assert_refused(vc_vm_stop(NULL), -EINVAL, "no VM");
+	assert_refused(vc_vm_wait(NULL, 0), -EINVAL, "wait");
+	assert_refused(vc_vm_build(NULL), -EINVAL, "no VM");
+	vc_vm_destroy(NULL);
+	for (int s = VC_VM_NEW; s <= VC_VM_STOPPED; s++)
+		assert_string_not_equal(vc_vm_state_name((enum vc_vm_state)s), "?");
+	assert_string_equal(vc_vm_state_name((enum vc_vm_state)99), "?");
+}
+
+static void stop_before_start(void **state)
+{
+	struct vc_vm_config cfg = basic_config();
+	struct fixture f;
+
+	(void)state;
+	open_host(&f, NULL, 0, NULL, 0);
+	build_vm(&f, &cfg);
+	assert_result(vc_vm_stop(f.vm), 0);
+	assert_int_equal(vc_vm_get_state(f.vm), VC_VM_STOPPED);
+	expect_event(f.vm, VC_EVENT_STOPPED);
+	assert_result(vc_vm_wait(f.vm, -1), 0);
+	close_all(&f);
+}
+
+/* Two vCPUs whose scripts never end: one exits all the time, one waits to be kicked. */
+static void start_busy(struct fixture *f, enum vc_on_reset on_reset)
+{
+	static const struct vc_fake_step busy[] = { IN8(0x3fd), OUT8(0x80, 0) };
+	struct vc_vm_config cfg = basic_config();
+
+	open_host(f, busy, ARRAY_LEN(busy), NULL, 0);
+	f->script.repeats = UINT64_MAX;
+	cfg.nr_vcpus = 2;
+	cfg.on_reset = on_reset;
+	build_vm(f, &cfg);
+	assert_result(vc_vm_start(f->vm), 0);
+}
+
+static void pause_holds_and_resume_goes_on(void **state)
+{
+	struct vc_vm_stats before, after;
+	struct fixture f;
+
+	(void)state;
+	start_busy(&f, VC_ON_RESET_STOP);
+	for (int i = 0; i < 200; i++) {
+		assert_result(vc_vm_pause(f.vm), 0);
+		assert_int_equal(vc_vm_get_state(f.vm), VC_VM_PAUSED);
+		assert_result(vc_vm_get_stats(f.vm, &before), 0);
+		assert_refused(vc_vm_pause(f.vm), -EBUSY, "paused");
+		assert_result(vc_vm_get_stats(f.vm, &after), 0);
+		assert_memory_equal(before.vcpus.nr_exits, after.vcpus.nr_exits,
+				    sizeof(after.vcpus.nr_exits));
+		assert_result(vc_vm_resume(f.vm), 0);
+	}
+	/* It still runs: its exits go on being counted. */
+	do
+		assert_result(vc_vm_get_stats(f.vm, &after), 0);
+	while (after.vcpus.nr_exits[VC_EXIT_PIO] == before.vcpus.nr_exits[VC_EXIT_PIO]);
+	assert_result(vc_vm_pause(f.vm), 0);
+	assert_result(vc_vm_stop(f.vm), 0);
+	expect_event(f.vm, VC_EVENT_STOPPED);
+	expect_no_event(f.vm);
+	close_all(&f);
+}
+
+static void destroy_in_every_state(void **state)
+{
+	struct vc_vm_config cfg = basic_config();
+	struct fixture f;
+
+	(void)state;
+	open_host(&f, NULL, 0, NULL, 0);
+	make_vm(&f, &cfg);
+	close_all(&f);
+	open_host(&f, NULL, 0, NULL, 0);
+	build_vm(&f, &cfg);
+	close_all(&f);
+	start_busy(&f, VC_ON_RESET_STOP);
+	close_all(&f);
+	start_busy(&f, VC_ON_RESET_STOP);
+	assert_result(vc_vm_pause(f.vm), 0);
+	close_all(&f);
+}
+
+static void reboot_goes_on(void **state)
+{
+	static const struct vc_fake_step steps[] = { OUT8(0x3f8, 'a'), RESET,
+						     OUT8(0x3f8, 'b'), { .kind = VC_EXIT_SHUTDOWN },
+						     OUT8(0x3f8, 'c'), POWER_OFF };
+	struct vc_vm_config cfg = basic_config();
+	struct vc_vm_stats stats;
+	struct fixture f;
+
+	(void)state;
+	cfg.on_reset = VC_ON_RESET_REBOOT;
+	open_host(&f, steps, ARRAY_LEN(steps), NULL, 0);
+	build_vm(&f, &cfg);
+	run_vm(&f);
+	assert_string_equal(f.console.text, "abc");
+	expect_event(f.vm, VC_EVENT_RESET);
+	expect_event(f.vm, VC_EVENT_TRIPLE_FAULT);
+	expect_event(f.vm, VC_EVENT_POWERED_OFF);
+	expect_no_event(f.vm);
+	assert_result(vc_vm_get_stats(f.vm, &stats), 0);
+	assert_int_equal(stats.nr_resets, 2);
+	close_all(&f);
+}
+
+/* Control thread and guest race for the end: whoever wins, the VM stops once and both return. */
+static void pause_races_with_power_off(void **state)
+{
+	static const struct vc_fake_step steps[] = { IN8(0x3fd), IN8(0x3fd), POWER_OFF };
+	struct vc_vm_config cfg = basic_config();
+
+	(void)state;
+	for (int i = 0; i < 300; i++) {
+		struct fixture f;
+		int r;
+
+		open_host(&f, steps, ARRAY_LEN(steps), NULL, 0);
+		build_vm(&f, &cfg);
+		assert_result(vc_vm_start(f.vm), 0);
+		r = vc_vm_pause(f.vm);
+		if (r == 0)
+			assert_result(vc_vm_resume(f.vm), 0);
+		else
+			assert_int_equal(r, -EBUSY);
+		assert_result(vc_vm_wait(f.vm, WAIT_MS), 0);
+		expect_event(f.vm, VC_EVENT_POWERED_OFF);
+		close_all(&f);
+	}
+}
+
+/* A device whose access calls a verb on the vCPU's own thread. */
+struct caller {
+	struct vc_device dev;
+	struct vc_vm *vm;
+	int results[3];
+};
+
+static void caller_access(struct vc_device *dev, struct vc_access *access)
+{
+	struct caller *c = vc_container_of(dev, struct caller, dev);
+
+	(void)access;
+	c->results[0] = vc_vm_pause(c->vm);
+	c->results[1] = vc_vm_stop(c->vm);
+	c->results[2] = vc_vm_wait(c->vm, -1);
+}
+
+static void caller_reset(struct vc_device *dev)
+{
+	(void)dev;
+}
+
+static int caller_save(struct vc_device *dev, struct vc_state_writer *writer)
+{
+	(void)dev;
+	(void)writer;
+	return 0;
+}
+
+static int caller_load(struct vc_device *dev, struct vc_state_reader *reader)
+{
+	(void)dev;
+	(void)reader;
+	return 0;
+}
+
+static void caller_destroy(struct vc_device *dev)
+{
+	vc_device_fini(dev);
+}
+
+static const struct vc_device_ops caller_ops = { .type = "caller",
+						 .access = caller_access,
+						 .reset = caller_reset,
+						 .save = caller_save,
+						 .load = caller_load,
+						 .destroy = caller_destroy };
+
+static void vcpu_thread_cannot_wait_for_itself(void **state)
+{
+	static const struct vc_fake_step steps[] = { OUT8(0x700, 0), POWER_OFF };
+	struct vc_place place = { VC_SPACE_PIO, 0x700, 1, 0 };
+	struct vc_vm_config cfg = basic_config();
+	struct caller c = { .vm = NULL };
+	struct fixture f;
+
+	(void)state;
+	open_host(&f, steps, ARRAY_LEN(steps), NULL, 0);
+	make_vm(&f, &cfg);
+	c.vm = f.vm;
+	assert_result(vc_device_init(&c.dev, &caller_ops, "caller"), 0);
+	assert_result(vc_vm_add_device(f.vm, &c.dev, &place, 1), 0);
+	assert_result(vc_vm_build(f.vm), 0);
+	run_vm(&f);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(c.results[i], -EDEADLK);
+	close_all(&f);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(states_refuse_by_name),
+		cmocka_unit_test(null_is_refused),
+		cmocka_unit_test(stop_before_start),
+		cmocka_unit_test(pause_holds_and_resume_goes_on),
+		cmocka_unit_test(destroy_in_every_state),
+		cmocka_unit_test(reboot_goes_on),
+		cmocka_unit_test(pause_races_with_power_off),
+		cmocka_unit_test(vcpu_thread_cannot_wait_for_itself),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
