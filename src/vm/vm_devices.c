@@ -98,7 +98,7 @@ static const struct vc_device *find_owner(const struct vc_vm *vm, const struct v
 static int check_place(const struct vc_vm *vm, const char *name, const struct vc_place *place)
 {
 	const struct vc_device *owner;
-	uint64_t end;
+	uint64_t end = 0;
 
 	if (place->len == 0 || !vc_add_u64(place->base, place->len, &end) ||
 	    (place->space == VC_SPACE_PIO && end > 0x10000))

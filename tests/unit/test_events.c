@@ -10,7 +10,7 @@ static void setup(struct fixture *f)
 {
 	struct vc_vm_config cfg = basic_config();
 
-	open_host(f, NULL, 0, NULL, 0);
+	open_host(f, NULL, 0);
 	make_vm(f, &cfg);
 }
 

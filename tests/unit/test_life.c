@@ -9,7 +9,7 @@ static void states_refuse_by_name(void **state)
 	struct fixture f;
 
 	(void)state;
-	open_host(&f, steps, 1, NULL, 0);
+	open_host(&f, steps, 1);
 	make_vm(&f, &cfg);
 	assert_refused(vc_vm_start(f.vm), -EBUSY, "new");
 	assert_refused(vc_vm_pause(f.vm), -EBUSY, "new");
@@ -50,7 +50,7 @@ static void stop_before_start(void **state)
 	struct fixture f;
 
 	(void)state;
-	open_host(&f, NULL, 0, NULL, 0);
+	open_host(&f, NULL, 0);
 	build_vm(&f, &cfg);
 	assert_result(vc_vm_stop(f.vm), 0);
 	assert_int_equal(vc_vm_get_state(f.vm), VC_VM_STOPPED);
@@ -65,8 +65,7 @@ static void start_busy(struct fixture *f, enum vc_on_reset on_reset)
 	static const struct vc_fake_step busy[] = { IN8(0x3fd), OUT8(0x80, 0) };
 	struct vc_vm_config cfg = basic_config();
 
-	open_host(f, busy, ARRAY_LEN(busy), NULL, 0);
-	f->script.repeats = UINT64_MAX;
+	open_host_for(f, busy, ARRAY_LEN(busy), UINT64_MAX);
 	cfg.nr_vcpus = 2;
 	cfg.on_reset = on_reset;
 	build_vm(f, &cfg);
@@ -107,10 +106,10 @@ static void destroy_in_every_state(void **state)
 	struct fixture f;
 
 	(void)state;
-	open_host(&f, NULL, 0, NULL, 0);
+	open_host(&f, NULL, 0);
 	make_vm(&f, &cfg);
 	close_all(&f);
-	open_host(&f, NULL, 0, NULL, 0);
+	open_host(&f, NULL, 0);
 	build_vm(&f, &cfg);
 	close_all(&f);
 	start_busy(&f, VC_ON_RESET_STOP);
@@ -131,7 +130,7 @@ static void reboot_goes_on(void **state)
 
 	(void)state;
 	cfg.on_reset = VC_ON_RESET_REBOOT;
-	open_host(&f, steps, ARRAY_LEN(steps), NULL, 0);
+	open_host(&f, steps, ARRAY_LEN(steps));
 	build_vm(&f, &cfg);
 	run_vm(&f);
 	assert_string_equal(f.console.text, "abc");
@@ -155,7 +154,7 @@ static void pause_races_with_power_off(void **state)
 		struct fixture f;
 		int r;
 
-		open_host(&f, steps, ARRAY_LEN(steps), NULL, 0);
+		open_host(&f, steps, ARRAY_LEN(steps));
 		build_vm(&f, &cfg);
 		assert_result(vc_vm_start(f.vm), 0);
 		r = vc_vm_pause(f.vm);
@@ -226,7 +225,7 @@ static void vcpu_thread_cannot_wait_for_itself(void **state)
 	struct fixture f;
 
 	(void)state;
-	open_host(&f, steps, ARRAY_LEN(steps), NULL, 0);
+	open_host(&f, steps, ARRAY_LEN(steps));
 	make_vm(&f, &cfg);
 	c.vm = f.vm;
 	assert_result(vc_device_init(&c.dev, &caller_ops, "caller"), 0);

@@ -37,7 +37,7 @@ static void hook_runs_on_every_thread(void **state)
 	cfg.nr_vcpus = 3;
 	cfg.thread_hook = note_thread;
 	cfg.thread_opaque = &hook;
-	open_host(&f, print_and_end, ARRAY_LEN(print_and_end), NULL, 0);
+	open_host(&f, print_and_end, ARRAY_LEN(print_and_end));
 	build_vm(&f, &cfg);
 	run_vm(&f);
 	assert_int_equal(hook.nr_vcpus, 3);
@@ -55,7 +55,7 @@ static void failing_hook_fails_start(void **state)
 	cfg.nr_vcpus = 3;
 	cfg.thread_hook = note_thread;
 	cfg.thread_opaque = &hook;
-	open_host(&f, print_and_end, ARRAY_LEN(print_and_end), NULL, 0);
+	open_host(&f, print_and_end, ARRAY_LEN(print_and_end));
 	build_vm(&f, &cfg);
 	assert_refused(vc_vm_start(f.vm), -EACCES, "cpu1");
 	assert_int_equal(vc_vm_get_state(f.vm), VC_VM_BUILT);
@@ -84,7 +84,7 @@ static void affinity_is_set_or_refused(void **state)
 	here[first / 64] = 1ull << (first % 64);
 	nowhere[15] = 1ull << 63;
 	cfg.vcpu_affinity = masks;
-	open_host(&f, print_and_end, ARRAY_LEN(print_and_end), NULL, 0);
+	open_host(&f, print_and_end, ARRAY_LEN(print_and_end));
 	build_vm(&f, &cfg);
 	run_vm(&f);
 	vc_vm_destroy(f.vm);
@@ -110,7 +110,7 @@ static void caller_runs_and_polls(void **state)
 
 	(void)state;
 	cfg.runner = VC_RUNNER_CALLER;
-	open_host(&f, print_and_end, ARRAY_LEN(print_and_end), NULL, 0);
+	open_host(&f, print_and_end, ARRAY_LEN(print_and_end));
 	make_vm(&f, &cfg);
 	assert_refused(vc_vm_pollfds(f.vm, fds, 16), -EBUSY, "new");
 	assert_refused(vc_vm_run_vcpu(f.vm, 0), -EBUSY, "new");
@@ -142,7 +142,7 @@ static void destroy_makes_callers_threads_return(void **state)
 		pthread_t thread;
 		void *result;
 
-		open_host(&f, NULL, 0, NULL, 0);
+		open_host(&f, NULL, 0);
 		build_vm(&f, &cfg);
 		assert_result(vc_vm_start(f.vm), 0);
 		assert_int_equal(pthread_create(&thread, NULL, run_first, f.vm), 0);
@@ -167,7 +167,7 @@ static void runners_threads_are_not_the_callers(void **state)
 	struct fixture f;
 
 	(void)state;
-	open_host(&f, NULL, 0, NULL, 0);
+	open_host(&f, NULL, 0);
 	build_vm(&f, &cfg);
 	assert_refused(vc_vm_run_vcpu(f.vm, 0), -EINVAL, "caller");
 	assert_refused(vc_vm_pollfds(f.vm, fds, 16), -EINVAL, "VC_RUNNER_CALLER");

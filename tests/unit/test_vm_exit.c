@@ -7,7 +7,7 @@ static void play(struct fixture *f, const struct vc_fake_step *steps, size_t nr)
 {
 	struct vc_vm_config cfg = basic_config();
 
-	open_host(f, steps, nr, NULL, 0);
+	open_host(f, steps, nr);
 	build_vm(f, &cfg);
 	run_vm(f);
 }
@@ -159,7 +159,7 @@ static void halted_without_irqchip_ends(void **state)
 
 	(void)state;
 	cfg.irqchip = VC_IRQCHIP_NONE;
-	open_host(&f, steps, 1, NULL, 0);
+	open_host(&f, steps, 1);
 	build_vm(&f, &cfg);
 	run_vm(&f);
 	expect_event(f.vm, VC_EVENT_HALTED);
@@ -183,7 +183,7 @@ static void explain_only_when_stopped(void **state)
 	size_t nr = 0;
 
 	(void)state;
-	open_host(&f, steps, 1, NULL, 0);
+	open_host(&f, steps, 1);
 	build_vm(&f, &cfg);
 	assert_refused(vc_vm_explain(f.vm, collect, &nr), -EBUSY, "built");
 	run_vm(&f);

@@ -65,9 +65,9 @@ struct fixture {
 #define RESET		 OUT8(0x602, 1)
 #define DEBUG_EXIT(code) OUT8(0xf4, code)
 
-/* Opens a fake host that plays @steps on the first vCPU and @steps2 on all others. */
-static inline void open_host(struct fixture *f, const struct vc_fake_step *steps, size_t nr,
-			     const struct vc_fake_step *steps2, size_t nr2)
+/* Opens a fake host that plays @steps on the first vCPU, @repeats times; others wait for kicks. */
+static inline void open_host_for(struct fixture *f, const struct vc_fake_step *steps, size_t nr,
+				 uint64_t repeats)
 {
 	struct vc_host_config cfg = { .size = sizeof(cfg),
 				      .backend = VC_BACKEND_FAKE,
@@ -75,11 +75,14 @@ static inline void open_host(struct fixture *f, const struct vc_fake_step *steps
 
 	memset(f, 0, sizeof(*f));
 	f->steps[0] = steps;
-	f->steps[1] = steps2;
 	f->nr_steps[0] = nr;
-	f->nr_steps[1] = nr2;
-	f->script = (struct vc_fake_script){ f->steps, f->nr_steps, 2, 0 };
+	f->script = (struct vc_fake_script){ f->steps, f->nr_steps, 2, repeats };
 	assert_result(vc_host_open(&cfg, &f->host), 0);
+}
+
+static inline void open_host(struct fixture *f, const struct vc_fake_step *steps, size_t nr)
+{
+	open_host_for(f, steps, nr, 0);
 }
 
 static inline struct vc_vm_config basic_config(void)
@@ -104,7 +107,7 @@ static inline void make_vm(struct fixture *f, const struct vc_vm_config *cfg)
 	assert_result(vc_stream_open(&scfg, &stream), 0);
 	assert_result(vc_vm_add_serial(f->vm, stream), 0);
 	assert_result(vc_vm_add_platform(f->vm, VC_PLATFORM_PM | VC_PLATFORM_DEBUG_EXIT |
-							VC_PLATFORM_PVPANIC | VC_PLATFORM_RTC),
+							VC_PLATFORM_PVPANIC),
 		      0);
 }
 
