@@ -108,14 +108,12 @@ class Source:
         return self.text.count("\n") + (not self.text.endswith("\n"))
 
     def comment_share(self):
-        """(lines that are comment only, lines that hold code)."""
-        comment = code = 0
-        for raw, bare in zip(self.lines, self.code_lines):
-            if bare.strip():
-                code += 1
-            elif raw.strip():
-                comment += 1
-        return comment, code
+        """(lines that carry a comment, lines that are not empty)."""
+        comment = filled = 0
+        for raw, bare in zip(self.lines, strip(self.text, keep_strings=True).split("\n")):
+            filled += bool(raw.strip())
+            comment += raw.rstrip() != bare.rstrip()
+        return comment, filled
 
     def functions(self):
         found = []

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A program that uses libvirtcore-cpu: the fake back end opens on every machine. */
 #include <libvirtcore/host.h>
-#include <libvirtcore/vcpu.h>
+#include <libvirtcore/vcpu_state.h>
 
 #include <stdio.h>
 #include <string.h>
