@@ -16,3 +16,5 @@ if(TARGET test_disasm)
     FAKE_CAPSTONE5="$<TARGET_FILE:fake_capstone5>" FAKE_CAPSTONE6="$<TARGET_FILE:fake_capstone6>")
   add_dependencies(test_disasm fake_capstone5 fake_capstone6)
 endif()
+
+include("${CMAKE_CURRENT_LIST_DIR}/cpu_kvm.cmake")

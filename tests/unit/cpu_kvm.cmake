@@ -1,0 +1,19 @@
+# SPDX-License-Identifier: Apache-2.0
+# Unit tests of the parts of src/cpu that are seen at work on a real hypervisor; without KVM they
+# are skipped. Each program runs in the lab as well: tests/lab/lab kvm tests/unit/NAME.
+
+# A test on the bare CPU layer; the small guests are built before it.
+function(vc_add_cpu_test name)
+  vc_add_unit_test(${name} LAYERS cpu LIBS pthread ${ARGN})
+  if(TARGET ${name})
+    target_compile_definitions(${name} PRIVATE
+      GUESTS_DIR="${CMAKE_BINARY_DIR}/tests/guests")
+    if(TARGET guests)
+      add_dependencies(${name} guests)
+    endif()
+  endif()
+endfunction()
+
+vc_add_cpu_test(test_kvm_vcpu)
+vc_add_cpu_test(test_state_x86)
+vc_add_cpu_test(test_vcpu TIMEOUT 120)
