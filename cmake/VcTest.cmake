@@ -91,6 +91,7 @@ endfunction()
 # NAME.c defines LLVMFuzzerTestOneInput. Four tests: the corpus tests/fuzz/corpus/NAME is replayed
 # (short), 10 s of new inputs (short), 1e8 executions or 20 minutes, never under 1e7 (long), and one
 # minute of new inputs (long), which is what a planted bug names: NAME.minute, Preset: fuzz.
+# Without VC_FUZZ it becomes a plain program, NAME_replay, with one test: the corpus is replayed.
 function(vc_add_fuzz_target name)
   cmake_parse_arguments(ARG "" "MAX_LEN;DICT" "SOURCES;LAYERS;LIBS" ${ARGN})
   if(ARG_UNPARSED_ARGUMENTS)
@@ -102,14 +103,22 @@ function(vc_add_fuzz_target name)
   if(NOT ARG_MAX_LEN)
     set(ARG_MAX_LEN 65536)
   endif()
+  set(corpus "${PROJECT_SOURCE_DIR}/tests/fuzz/corpus/${name}")
+  if(NOT VC_FUZZ)
+    vc_add_program(${name}_replay SOURCES ${ARG_SOURCES} "${PROJECT_SOURCE_DIR}/tests/fuzz/replay.c"
+                   LAYERS ${ARG_LAYERS} KIND internal LIBS ${ARG_LIBS})
+    if(TARGET ${name}_replay)
+      vc_register_test(${name}_replay COMMAND ${name}_replay "${corpus}" LABELS fuzz TIMEOUT 120)
+    endif()
+    return()
+  endif()
   vc_add_program(${name} SOURCES ${ARG_SOURCES} LAYERS ${ARG_LAYERS} KIND internal LIBS ${ARG_LIBS})
   if(NOT TARGET ${name})
     return()
   endif()
   target_compile_options(${name} PRIVATE -Wno-missing-prototypes)
   target_link_options(${name} PRIVATE -fsanitize=fuzzer)
-  set(run "${PROJECT_SOURCE_DIR}/tests/fuzz/run" $<TARGET_FILE:${name}>
-          "${PROJECT_SOURCE_DIR}/tests/fuzz/corpus/${name}")
+  set(run "${PROJECT_SOURCE_DIR}/tests/fuzz/run" $<TARGET_FILE:${name}> "${corpus}")
   set(opts -max_len=${ARG_MAX_LEN})
   if(ARG_DICT)
     list(APPEND opts "-dict=${CMAKE_CURRENT_SOURCE_DIR}/${ARG_DICT}")
