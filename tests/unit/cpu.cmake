@@ -18,3 +18,7 @@ if(TARGET test_disasm)
 endif()
 
 include("${CMAKE_CURRENT_LIST_DIR}/cpu_kvm.cmake")
+vc_add_unit_test(test_fake LAYERS cpu WRAP malloc realloc)
+vc_add_unit_test(test_fake_vcpu LAYERS cpu LIBS pthread)
+vc_add_unit_test(test_fault LAYERS cpu)
+vc_add_unit_test(test_fault_text LAYERS cpu WRAP dlopen LIBS ${CMAKE_DL_LIBS})
