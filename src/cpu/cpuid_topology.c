@@ -128,16 +128,26 @@ uint32_t vc__topology_socket_threads(const struct vc__topology *topo)
 }
 
 /* One level of leaf 0xB or 0x1F: @shift to the id of the next level, @nr threads below it. */
-static int write_level(struct vc__cpuid_list *list, uint32_t function, uint32_t index,
-		       uint32_t type, uint32_t shift, uint32_t nr)
-{
-	struct vc__cpuid_leaf *leaf = vc__cpuid_add(list, function, index, true);
+struct level {
+	uint32_t type, shift, nr;
+};
 
-	if (!leaf)
-		return -E2BIG;
-	leaf->eax = shift;
-	leaf->ebx = nr & 0xffff;
-	leaf->ecx = type | index;
+/* Writes the levels, and one of zeros that ends them. */
+static int write_leaf(struct vc__cpuid_list *list, uint32_t function, const struct level *levels,
+		      uint32_t nr_levels)
+{
+	for (uint32_t i = 0; i <= nr_levels; i++) {
+		struct vc__cpuid_leaf *leaf = vc__cpuid_add(list, function, i, true);
+
+		if (!leaf)
+			return -E2BIG;
+		leaf->ecx = i;
+		if (i == nr_levels)
+			break;
+		leaf->eax = levels[i].shift;
+		leaf->ebx = levels[i].nr & 0xffff;
+		leaf->ecx |= levels[i].type;
+	}
 	return 0;
 }
 
@@ -145,27 +155,24 @@ static int write_level(struct vc__cpuid_list *list, uint32_t function, uint32_t 
 static int write_levels(const struct vc__topology *topo, bool is_amd, struct vc__cpuid_list *list)
 {
 	uint32_t all = vc__topology_socket_threads(topo);
+	const struct level plain[] = {
+		{ LEVEL_SMT, topo->core_shift, topo->nr_threads },
+		{ LEVEL_CORE, topo->socket_shift, all },
+	};
+	const struct level with_dies[] = {
+		{ LEVEL_SMT, topo->core_shift, topo->nr_threads },
+		{ LEVEL_CORE, topo->die_shift, topo->nr_cores * topo->nr_threads },
+		{ LEVEL_DIE, topo->socket_shift, all },
+	};
 	int r;
 
 	vc__cpuid_remove(list, 0xb);
 	vc__cpuid_remove(list, 0x1f);
 	vc__cpuid_remove(list, 0x80000026);
-	r = write_level(list, 0xb, 0, LEVEL_SMT, topo->core_shift, topo->nr_threads);
-	if (r == 0)
-		r = write_level(list, 0xb, 1, LEVEL_CORE, topo->socket_shift, all);
-	if (r == 0)
-		r = write_level(list, 0xb, 2, 0, 0, 0);
+	r = write_leaf(list, 0xb, plain, 2);
 	if (r < 0 || is_amd || topo->nr_dies == 1)
 		return r;
-	r = write_level(list, 0x1f, 0, LEVEL_SMT, topo->core_shift, topo->nr_threads);
-	if (r == 0)
-		r = write_level(list, 0x1f, 1, LEVEL_CORE, topo->die_shift,
-				topo->nr_cores * topo->nr_threads);
-	if (r == 0)
-		r = write_level(list, 0x1f, 2, LEVEL_DIE, topo->socket_shift, all);
-	if (r == 0)
-		r = write_level(list, 0x1f, 3, 0, 0, 0);
-	return r;
+	return write_leaf(list, 0x1f, with_dies, 3);
 }
 
 /* Cache leaves: levels 1 and 2 belong to a core, 3 and above to a die. */

@@ -137,14 +137,14 @@ void vc__disasm_close(struct vc__disasm *disasm)
 }
 
 int vc__disasm_one(struct vc__disasm *disasm, const uint8_t *bytes, size_t nr_bytes, uint64_t rip,
-		   char *text, size_t len)
+		   char *text)
 {
 	const char *mnemonic, *operands;
 	void *insn = NULL;
 	int size;
 
-	if (!disasm || !bytes || !text || len == 0)
-		return vc_error_set(-EINVAL, "cpu", "disassembler", "no handle, bytes or room");
+	if (!disasm || !bytes || !text)
+		return vc_error_set(-EINVAL, "cpu", "disassembler", "no handle, bytes or text");
 	if (disasm->cs.disasm(disasm->handle, bytes, nr_bytes, rip, 1, &insn) == 0)
 		return -EILSEQ;
 	if (disasm->major == 5) {
@@ -160,7 +160,7 @@ int vc__disasm_one(struct vc__disasm *disasm, const uint8_t *bytes, size_t nr_by
 		operands = v4->op_str;
 		size = v4->size;
 	}
-	(void)snprintf(text, len, "%s%s%s", mnemonic, *operands ? " " : "", operands);
+	(void)snprintf(text, VC__DISASM_TEXT, "%s%s%s", mnemonic, *operands ? " " : "", operands);
 	disasm->cs.free(insn, 1);
 	return size;
 }

@@ -23,7 +23,7 @@
 #define EFER_LME (1ull << 8)
 #define EFER_LMA (1ull << 10)
 
-#define LINE_BYTES 160
+#define LINE_BYTES 256
 
 /* Where lines go. */
 struct sink {
@@ -263,7 +263,7 @@ static void hex(const uint8_t *bytes, uint32_t nr, char *text)
 /* Instructions from RIP on, as far as the bytes go. Returns 1 when there is no disassembler. */
 static int tell_code(const struct vc_fault *f, const struct sink *to)
 {
-	char text[96], bytes[3 * sizeof(f->bytes) + 1];
+	char text[VC__DISASM_TEXT], bytes[3 * sizeof(f->bytes) + 1];
 	uint32_t nr = f->nr_bytes < sizeof(f->bytes) ? f->nr_bytes : sizeof(f->bytes);
 	struct vc__disasm *disasm;
 
@@ -275,8 +275,7 @@ static int tell_code(const struct vc_fault *f, const struct sink *to)
 		return 1;
 	}
 	for (uint32_t at = 0; at < nr;) {
-		int len = vc__disasm_one(disasm, f->bytes + at, nr - at, f->regs.rip + at, text,
-					 sizeof(text));
+		int len = vc__disasm_one(disasm, f->bytes + at, nr - at, f->regs.rip + at, text);
 		uint32_t part = len > 0 ? (uint32_t)len : nr - at;
 
 		if (len <= 0 && at)
