@@ -118,8 +118,7 @@ static void find_caps(struct vc__kvm_host *kvm)
 	}
 	if ((check(kvm, KVM_CAP_X2APIC_API) & 3) == 3)
 		caps |= 1ull << VC_CAP_X2APIC_IDS;
-	if (check(kvm, KVM_CAP_X86_MSR_FILTER) &&
-	    check(kvm, KVM_CAP_X86_USER_SPACE_MSR) & KVM_MSR_EXIT_REASON_FILTER)
+	if (check(kvm, KVM_CAP_X86_MSR_FILTER) && check(kvm, KVM_CAP_X86_USER_SPACE_MSR))
 		caps |= 1ull << VC_CAP_MSR_FILTER;
 	/* x86 orders memory strongly: the old name of the ring means the same here */
 	int ring_bytes = check(kvm, KVM_CAP_DIRTY_LOG_RING_ACQ_REL);

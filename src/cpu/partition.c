@@ -132,9 +132,16 @@ static int check_memory(const char *name, struct vc_host *host, const struct vc_
 	uint64_t slot_bytes = vc_host_limit(host, VC_LIMIT_SLOT_BYTES);
 	uint64_t slots = vc_host_limit(host, VC_LIMIT_MEM_SLOTS);
 	struct vc_mem_range range;
+	struct vc_slice slice;
 	size_t idx = 0;
 	int r;
 
+	/* whether there is RAM at 0 does not matter: an unfrozen map has no slices at all */
+	r = vc_slice_get(mem, 0, 1, VC_PERM_READ, &slice);
+	if (r == -EINVAL)
+		return vc_error_set(r, "cpu", name, "the memory map is not frozen");
+	if (r == 0)
+		vc_slice_put(&slice);
 	for (; (r = vc_mem_range(mem, idx, &range)) == 0; idx++) {
 		uint64_t last = range.gpa + range.len_bytes - 1;
 
