@@ -174,6 +174,9 @@ static int lock_and_touch(const struct vc_region *region, bool is_touched, uint3
 	r = vc__region_populate(region, nr_threads);
 	if (r < 0 && r != -EAGAIN)
 		return vc__shortage_of_pages(region, r);
+	/* Pages that the file had already can be moved only now that they are mapped. */
+	if (r == 0 && region->kind == VC_REGION_FILE && region->numa == VC_NUMA_BIND)
+		r = vc__numa_apply(region);
 	return r;
 }
 

@@ -4,7 +4,7 @@
  *
  * Runs on the control thread. Nodes are read from /sys at each call, nothing is cached; the system
  * calls are made directly, libnuma is not needed. A policy is set on a mapping without pages, so
- * nothing has to be moved; for a file on tmpfs, pages that are there already move where they can.
+ * nothing has to be moved; a file on tmpfs that has pages gets it twice, the second time to move them.
  * [mbind(2)]
  */
 #include "region.h"
