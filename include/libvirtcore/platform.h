@@ -132,7 +132,7 @@ struct vc_ioapic_config {
  * @ret_dev: the device, owned by the caller; one MMIO range of VC_IOAPIC_LENGTH; untouched on
  *           failure.
  * Context: control thread; does not block.
- * Returns: 0, or -EINVAL, -E2BIG, -ENOMEM.
+ * Returns: 0, or -EINVAL, -E2BIG, -ENOTSUP (no split irqchip), -EEXIST (pins taken), -ENOMEM.
  * Spec: [82093AA data sheet]   Since: 0.1
  */
 VC_API int vc_ioapic_create(const struct vc_ioapic_config *cfg, struct vc_device **ret_dev);
