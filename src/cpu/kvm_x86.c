@@ -49,6 +49,8 @@ static int load_cpuid(struct vc__kvm_host *kvm)
 			.ecx = e->ecx,
 			.edx = e->edx,
 		};
+		if (e->function == 1)
+			leaves[i].ecx |= 1u << 31; /* hypervisor: KVM leaves this bit to us */
 		if ((e->function == 1 && e->ecx & 1u << 5) ||	      /* VMX */
 		    (e->function == 0x80000001u && e->ecx & 1u << 2)) /* SVM */
 			late |= 1ull << VC_CAP_NESTED;
