@@ -31,7 +31,7 @@ enum vc_exit_kind {
 	VC_EXIT_MSR,		/* addr = MSR, 8 bytes at data; `refuse` = 1 gives the guest #GP */
 	VC_EXIT_HYPERCALL,	/* addr = number, data = 6 u64 arguments; answer into [0] */
 	VC_EXIT_DEBUG,		/* guest debugging stopped it; addr = RIP */
-	VC_EXIT_DIRTY_FULL,	/* dirty ring full: take the log, run again */
+	VC_EXIT_DIRTY_FULL,	/* dirty ring was full; it went into the log: run again */
 	VC_EXIT_MEMORY_FAULT,	/* host memory behind addr cannot be had */
 	VC_EXIT_FAIL_ENTRY,	/* the CPU refused the guest state; code = hardware reason */
 	VC_EXIT_INTERNAL_ERROR, /* emulation failure and the like; code = the hypervisor's */

@@ -357,6 +357,7 @@ static int kvm_partition_create(struct vc_partition *partition,
 	struct vc__kvm_host *host = vc__kvm_host(partition->host);
 	int r;
 
+	pthread_mutex_init(&kvm->dirty_lock, NULL);
 	do
 		kvm->fd = ioctl(host->fd, KVM_CREATE_VM, 0);
 	while (kvm->fd < 0 && errno == EINTR);
@@ -375,8 +376,11 @@ static int kvm_partition_create(struct vc_partition *partition,
 
 static void kvm_partition_destroy(struct vc_partition *partition)
 {
-	if (vc__kvm_partition(partition)->fd >= 0)
-		close(vc__kvm_partition(partition)->fd);
+	struct vc__kvm_partition *kvm = vc__kvm_partition(partition);
+
+	if (kvm->fd >= 0)
+		close(kvm->fd);
+	pthread_mutex_destroy(&kvm->dirty_lock);
 }
 
 const struct vc__backend_ops vc__backend_kvm = {

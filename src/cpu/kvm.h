@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <linux/kvm.h>
+#include <pthread.h>
 #include <sys/ioctl.h>
 
 struct vc__kvm_host {
@@ -26,7 +27,9 @@ struct vc__kvm_partition {
 	struct vc_partition partition;
 	int fd;
 	bool is_manual;		     /* reading the dirty log does not clear it */
-	struct vc__kvm_dirty *dirty; /* ring mode with a log running */
+	/* ring mode with a log running; the lock guards it and all rings' read positions */
+	struct vc__kvm_dirty *dirty;
+	pthread_mutex_t dirty_lock;
 };
 
 struct vc__kvm_vcpu {
@@ -87,6 +90,7 @@ int vc__kvm_slot_set(struct vc_partition *partition, size_t idx, bool is_logged)
 /* kvm_dirty.c */
 int vc__kvm_ring_map(struct vc_vcpu *vcpu);
 void vc__kvm_ring_unmap(struct vc_vcpu *vcpu);
+int vc__kvm_ring_full(struct vc_vcpu *vcpu);
 int vc__kvm_dirty_set(struct vc_partition *partition, bool is_on);
 int vc__kvm_dirty_take(struct vc_partition *partition, size_t idx, uint64_t *bits, size_t nr_words);
 

@@ -2,8 +2,9 @@
 /*
  * Pages that a KVM guest writes. Default: KVM's bitmap per slot, read and then cleared (which
  * protects the pages again) before the caller looks at them, so that a write in between is seen by
- * the next take. Option: one ring per vCPU, whose entries are gathered into bitmaps of ours. Either
- * may report a page that was only read; none that was written is missed. Control thread; vCPUs may
+ * the next take. Option: one ring per vCPU, whose entries are gathered into bitmaps of ours by the
+ * control thread, and by a vCPU's own thread when its ring is full; a lock lets one of them gather
+ * at a time. Either may report a page that was only read; none that was written is missed. vCPUs may
  * run. Leaves out host writes (vc_mem_dirty_take). [KVM 4.8, 4.117, 8.29]
  */
 #include "kvm.h"
@@ -42,35 +43,34 @@ int vc__kvm_ring_map(struct vc_vcpu *vcpu)
 	return 0;
 }
 
-static void free_dirty(struct vc__kvm_partition *kvm)
+static void free_dirty(struct vc__kvm_dirty *dirty)
 {
-	for (size_t i = 0; kvm->dirty && i < kvm->dirty->nr_ranges; i++)
-		free(kvm->dirty->ranges[i].bits);
-	free(kvm->dirty);
-	kvm->dirty = NULL;
+	for (size_t i = 0; dirty && i < dirty->nr_ranges; i++)
+		free(dirty->ranges[i].bits);
+	free(dirty);
 }
 
-static int alloc_dirty(struct vc__kvm_partition *kvm)
+/* A bitmap for each range of the map; NULL when there is no memory. */
+static struct vc__kvm_dirty *alloc_dirty(const struct vc_mem *mem)
 {
 	struct vc_mem_range range;
 	size_t nr = 0;
 
-	while (vc_mem_range(kvm->partition.mem, nr, &range) == 0)
+	while (vc_mem_range(mem, nr, &range) == 0)
 		nr++;
 	struct vc__kvm_dirty *dirty = calloc(1, sizeof(*dirty) + nr * sizeof(dirty->ranges[0]));
 	if (!dirty)
-		return -ENOMEM;
-	kvm->dirty = dirty;
+		return NULL;
 	dirty->nr_ranges = nr;
-	for (size_t i = 0; i < nr; i++) {
-		if (vc_mem_range(kvm->partition.mem, i, &range) < 0)
-			return -EINVAL;
+	for (size_t i = 0; i < nr && vc_mem_range(mem, i, &range) == 0; i++) {
 		dirty->ranges[i].nr_pages = range.len_bytes / 4096;
 		dirty->ranges[i].bits = calloc((dirty->ranges[i].nr_pages + 63) / 64, 8);
-		if (!dirty->ranges[i].bits)
-			return -ENOMEM;
+		if (!dirty->ranges[i].bits) {
+			free_dirty(dirty);
+			return NULL;
+		}
 	}
-	return 0;
+	return dirty;
 }
 
 static bool is_logged(const struct vc_mem_range *range)
@@ -117,17 +117,20 @@ static uint32_t harvest(struct vc__kvm_vcpu *kvm, struct vc__kvm_dirty *dirty)
 void vc__kvm_ring_unmap(struct vc_vcpu *vcpu)
 {
 	struct vc__kvm_vcpu *kvm = vc__kvm_vcpu(vcpu);
-	struct vc__kvm_dirty *dirty = vc__kvm_partition(vcpu->partition)->dirty;
+	struct vc__kvm_partition *partition = vc__kvm_partition(vcpu->partition);
 
 	if (!kvm->ring)
 		return;
 	/* the pages outlive the vCPU that wrote them */
-	if (dirty)
-		(void)harvest(kvm, dirty);
+	pthread_mutex_lock(&partition->dirty_lock);
+	if (partition->dirty)
+		(void)harvest(kvm, partition->dirty);
+	pthread_mutex_unlock(&partition->dirty_lock);
 	munmap(kvm->ring, ring_bytes(vcpu));
 	kvm->ring = NULL;
 }
 
+/* Lock held. Pages are protected again only after their bits are in: none written later is lost. */
 static int harvest_all(struct vc__kvm_partition *kvm)
 {
 	uint32_t nr = 0;
@@ -139,22 +142,56 @@ static int harvest_all(struct vc__kvm_partition *kvm)
 	return 0;
 }
 
+/* On the vCPU's thread: makes room in its ring, without which it could not enter its guest again. */
+int vc__kvm_ring_full(struct vc_vcpu *vcpu)
+{
+	struct vc__kvm_partition *kvm = vc__kvm_partition(vcpu->partition);
+	int r = 0;
+
+	pthread_mutex_lock(&kvm->dirty_lock);
+	if (kvm->dirty)
+		r = harvest_all(kvm);
+	pthread_mutex_unlock(&kvm->dirty_lock);
+	return r;
+}
+
+static void end_rings(struct vc__kvm_partition *kvm)
+{
+	pthread_mutex_lock(&kvm->dirty_lock);
+	/* what is left in the rings would fill them for the next log */
+	if (kvm->dirty)
+		(void)harvest_all(kvm);
+	free_dirty(kvm->dirty);
+	kvm->dirty = NULL;
+	pthread_mutex_unlock(&kvm->dirty_lock);
+}
+
+static int begin_rings(struct vc__kvm_partition *kvm)
+{
+	struct vc__kvm_dirty *dirty = alloc_dirty(kvm->partition.mem);
+
+	if (!dirty)
+		return vc_error_set(-ENOMEM, "kvm", kvm->partition.name,
+				    "no memory for the dirty log");
+	pthread_mutex_lock(&kvm->dirty_lock);
+	kvm->dirty = dirty;
+	pthread_mutex_unlock(&kvm->dirty_lock);
+	return 0;
+}
+
 int vc__kvm_dirty_set(struct vc_partition *partition, bool is_on)
 {
 	struct vc__kvm_partition *kvm = vc__kvm_partition(partition);
 	int r = 0;
 
 	if (is_on && partition->dirty_ring_entries)
-		r = alloc_dirty(kvm);
+		r = begin_rings(kvm);
 	if (r == 0)
 		r = set_slots(partition, is_on);
 	if (r < 0 && is_on)
 		(void)set_slots(partition, false);
-	/* what is left in the rings would fill them for the next log */
-	if (kvm->dirty && (r < 0 || !is_on)) {
-		(void)harvest_all(kvm);
-		free_dirty(kvm);
-	}
+	if (r < 0 || !is_on)
+		end_rings(kvm);
 	return r;
 }
 
@@ -162,13 +199,16 @@ static int take_ring(struct vc__kvm_partition *kvm, size_t idx, uint64_t *bits)
 {
 	uint64_t *have = kvm->dirty->ranges[idx].bits;
 	size_t bytes = (kvm->dirty->ranges[idx].nr_pages + 63) / 64 * 8;
-	int r = harvest_all(kvm);
+	int r;
 
-	if (r < 0)
-		return r;
-	memcpy(bits, have, bytes);
-	memset(have, 0, bytes);
-	return 0;
+	pthread_mutex_lock(&kvm->dirty_lock);
+	r = harvest_all(kvm);
+	if (r == 0) {
+		memcpy(bits, have, bytes);
+		memset(have, 0, bytes);
+	}
+	pthread_mutex_unlock(&kvm->dirty_lock);
+	return r;
 }
 
 /* Clears what was read, a part at a time; parts without a bit are left alone. */

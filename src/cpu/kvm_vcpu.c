@@ -276,6 +276,9 @@ int vc__kvm_vcpu_run(struct vc_vcpu *vcpu, bool is_immediate)
 	do
 		r = ioctl(kvm->fd, KVM_RUN, 0);
 	while (r < 0 && errno == EAGAIN);
+	if (r == 0 && run->exit_reason == KVM_EXIT_DIRTY_RING_FULL &&
+	    (r = vc__kvm_ring_full(vcpu)) < 0)
+		return r;
 	if (r == 0)
 		return translate(run, &vcpu->exit);
 	if (errno != EINTR)
