@@ -48,10 +48,11 @@ VC_API const char *vc_vm_state_name(enum vc_vm_state state);
 /**
  * vc_vm_start() - let the guest run.
  * @vm: BUILT; RUNNING afterwards, still BUILT on failure. With VC_RUNNER_THREADS the threads are
- *        made here; with VC_RUNNER_CALLER vc_vm_run_vcpu() may be called from now on.
+ *        made here, all signals blocked in them; with VC_RUNNER_CALLER vc_vm_run_vcpu() may be
+ *        called from now on.
  * Context: control thread; returns when all threads have passed their hook.
  * Returns: 0, or -EBUSY (state), -EAGAIN (threads), -EINVAL (affinity without such a CPU), or what
- *          the hook returned.
+ *          the hook returned (-ECANCELED when that is above 0).
  * Spec: none.   Since: 0.1
  */
 VC_API int vc_vm_start(struct vc_vm *vm);

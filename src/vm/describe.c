@@ -87,10 +87,10 @@ static void describe_devices(const struct vc_vm *vm, const struct text *to)
 			    d->dev->ops->type, d->places[p].space == VC_SPACE_PIO ? "pio" : "mmio",
 			    d->places[p].base, d->places[p].base + d->places[p].len - 1);
 	}
-	if (vm->state == VC_VM_NEW && (vm->platform & VC_PLATFORM_RTC))
+	if (vc_vm_get_state(vm) == VC_VM_NEW && (vm->platform & VC_PLATFORM_RTC))
 		say(to, "device: rtc (rtc) pio 0x%x-0x%x", VC__RTC_PORT,
 		    VC__RTC_PORT + VC__RTC_PORTS - 1);
-	if (vm->state == VC_VM_NEW && vm->cfg.irqchip == VC_IRQCHIP_SPLIT)
+	if (vc_vm_get_state(vm) == VC_VM_NEW && vm->cfg.irqchip == VC_IRQCHIP_SPLIT)
 		say(to, "device: ioapic (ioapic) mmio 0x%x-0x%x", VC_IOAPIC_BASE,
 		    VC_IOAPIC_BASE + VC_IOAPIC_LENGTH - 1);
 	for (uint32_t i = 0; i < vm->nr_serials && vm->cfg.irqchip != VC_IRQCHIP_NONE; i++)
@@ -131,7 +131,7 @@ static void describe_boot(const struct vc_vm *vm, const struct text *to)
 		say(to, "boot: initrd %s",
 		    boot->initrd.path != NULL ? boot->initrd.path : "(in memory)");
 	say(to, "boot: command line %s", boot->cmdline != NULL ? boot->cmdline : "");
-	if (vm->state != VC_VM_NEW)
+	if (vc_vm_get_state(vm) != VC_VM_NEW)
 		say(to, "boot: entry 0x%" PRIx64 ", kernel 0x%" PRIx64 " (%" PRIu64 " bytes)",
 		    vm->entry.regs.rip, vm->entry.kernel_gpa, vm->entry.kernel_len);
 }
@@ -145,7 +145,7 @@ int vc_vm_describe(struct vc_vm *vm, vc_text_fn fn, void *opaque)
 
 	if (vm == NULL || fn == NULL)
 		return vc_error_set(-EINVAL, "vm", NULL, "a VM and a text callback are needed");
-	say(&to, "vm: %s, %s, hypervisor %s", vm->name, vc_vm_state_name(vm->state),
+	say(&to, "vm: %s, %s, hypervisor %s", vm->name, vc_vm_state_name(vc_vm_get_state(vm)),
 	    vc_backend_name(vc_host_backend(vm->host)));
 	say(&to, "vm: %" PRIu32 " vCPUs, irqchip %s%s", vm->cfg.nr_vcpus,
 	    irqchip_name(vm->cfg.irqchip), vm->cfg.has_pit ? ", PIT" : "");

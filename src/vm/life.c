@@ -225,6 +225,7 @@ bool vc__vm_on_vcpu_thread(const struct vc_vm *vm)
 	return false;
 }
 
+/* Lock held. */
 static int refuse_state(const struct vc_vm *vm, const char *verb)
 {
 	return vc_error_set(-EBUSY, "vm", vm->name, "cannot %s: the VM is %s", verb,
@@ -237,8 +238,11 @@ int vc_vm_start(struct vc_vm *vm)
 
 	if (vm == NULL)
 		return vc_error_set(-EINVAL, "vm", NULL, "no VM given");
-	if (vm->state != VC_VM_BUILT)
-		return refuse_state(vm, "start");
+	pthread_mutex_lock(&vm->lock);
+	r = vm->state == VC_VM_BUILT ? 0 : refuse_state(vm, "start");
+	pthread_mutex_unlock(&vm->lock);
+	if (r < 0)
+		return r;
 	if (vm->cfg.runner == VC_RUNNER_THREADS) {
 		r = vc__runner_start(vm);
 		if (r < 0)
@@ -364,6 +368,8 @@ int vc_vm_wait(struct vc_vm *vm, int timeout_ms)
 			r = -pthread_cond_timedwait(&vm->changed, &vm->lock, &at);
 	}
 	pthread_mutex_unlock(&vm->lock);
+	if (r == -ETIMEDOUT)
+		return vc_error_set(r, "vm", vm->name, "has not stopped within %d ms", timeout_ms);
 	return r;
 }
 

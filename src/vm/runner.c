@@ -13,6 +13,7 @@
 #include <inttypes.h>
 #include <poll.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -63,7 +64,7 @@ static int open_thread(struct vc_vm *vm, bool is_vcpu, uint32_t idx)
 	r = is_vcpu ? set_affinity(vm, idx) : 0;
 	if (r == 0 && vm->cfg.thread_hook != NULL)
 		r = vm->cfg.thread_hook(vm->cfg.thread_opaque, &info);
-	return r;
+	return r <= 0 ? r : -ECANCELED; /* a refusal, but no errno */
 }
 
 /* Tells start that this thread is ready (or why not); true when the VM then runs. */
@@ -181,6 +182,23 @@ static bool has_pollable(const struct vc_vm *vm)
 	return false;
 }
 
+/* A thread with every signal blocked: the embedder's handlers run on the embedder's threads. */
+static int make_thread(pthread_t *ret_thread, void *(*main_fn)(void *), void *opaque)
+{
+	pthread_attr_t attr;
+	sigset_t all;
+	int r = pthread_attr_init(&attr);
+
+	if (r != 0)
+		return r;
+	(void)sigfillset(&all);
+	r = pthread_attr_setsigmask_np(&attr, &all);
+	if (r == 0)
+		r = pthread_create(ret_thread, &attr, main_fn, opaque);
+	(void)pthread_attr_destroy(&attr);
+	return r;
+}
+
 /* Makes the threads; returns how many there are, the error in *@ret_err. */
 static uint32_t make_threads(struct vc_vm *vm, int *ret_err)
 {
@@ -188,12 +206,12 @@ static uint32_t make_threads(struct vc_vm *vm, int *ret_err)
 	int r = 0;
 
 	for (uint32_t i = 0; i < vm->cfg.nr_vcpus && r == 0; i++) {
-		r = pthread_create(&vm->cpus[i].thread, NULL, vcpu_main, &vm->cpus[i]);
+		r = make_thread(&vm->cpus[i].thread, vcpu_main, &vm->cpus[i]);
 		vm->cpus[i].has_thread = r == 0;
 		nr += r == 0;
 	}
 	if (r == 0 && has_pollable(vm)) {
-		r = pthread_create(&vm->control, NULL, control_main, vm);
+		r = make_thread(&vm->control, control_main, vm);
 		vm->has_control = r == 0;
 		nr += r == 0;
 	}

@@ -21,9 +21,9 @@ static int refuse_unless_new(const struct vc_vm *vm, const char *what)
 {
 	if (vm == NULL)
 		return vc_error_set(-EINVAL, "vm", NULL, "no VM given");
-	if (vm->state != VC_VM_NEW)
+	if (vc_vm_get_state(vm) != VC_VM_NEW)
 		return vc_error_set(-EBUSY, "vm", vm->name, "cannot add %s: the VM is %s", what,
-				    vc_vm_state_name(vm->state));
+				    vc_vm_state_name(vc_vm_get_state(vm)));
 	return 0;
 }
 
@@ -197,7 +197,7 @@ void vc_vm_destroy(struct vc_vm *vm)
 {
 	if (vm == NULL)
 		return;
-	if (vm->state != VC_VM_NEW) {
+	if (vc_vm_get_state(vm) != VC_VM_NEW) {
 		(void)vc_vm_stop(vm);
 		wait_loops_empty(vm);
 		vc__runner_join(vm);

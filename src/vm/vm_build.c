@@ -221,9 +221,9 @@ int vc_vm_build(struct vc_vm *vm)
 
 	if (vm == NULL)
 		return vc_error_set(-EINVAL, "vm", NULL, "no VM given");
-	if (vm->state != VC_VM_NEW)
+	if (vc_vm_get_state(vm) != VC_VM_NEW)
 		return vc_error_set(-EBUSY, "vm", vm->name, "cannot build: the VM is %s",
-				    vc_vm_state_name(vm->state));
+				    vc_vm_state_name(vc_vm_get_state(vm)));
 	r = vc__vm_check_config(vm);
 	if (r == 0)
 		r = build_all(vm);

@@ -275,9 +275,9 @@ int vc_vm_check(struct vc_vm *vm, vc_problem_fn fn, void *opaque)
 
 	if (vm == NULL)
 		return vc_error_set(-EINVAL, "vm", NULL, "no VM given");
-	if (vm->state != VC_VM_NEW)
+	if (vc_vm_get_state(vm) != VC_VM_NEW)
 		return vc_error_set(-EBUSY, "vm", vm->name, "cannot check: the VM is %s",
-				    vc_vm_state_name(vm->state));
+				    vc_vm_state_name(vc_vm_get_state(vm)));
 	check_config(&c);
 	has_files = check_files(&c);
 	for (size_t i = 0; i < vm->nr_rams; i++)

@@ -33,7 +33,7 @@ int vc_vm_irq(struct vc_vm *vm, uint32_t gsi, struct vc_irq **ret_irq)
 
 	if (vm == NULL || ret_irq == NULL)
 		return vc_error_set(-EINVAL, "vm", NULL, "a VM and ret_irq are needed");
-	if (vm->state != VC_VM_NEW)
+	if (vc_vm_get_state(vm) != VC_VM_NEW)
 		return vc_error_set(-EBUSY, "vm", vm->name,
 				    "lines are handed out while the VM is new");
 	if (gsi >= VC__VM_IRQS || vm->cfg.irqchip == VC_IRQCHIP_NONE)
@@ -143,7 +143,7 @@ static int refuse_unless_new(const struct vc_vm *vm)
 {
 	if (vm == NULL)
 		return vc_error_set(-EINVAL, "vm", NULL, "no VM given");
-	if (vm->state != VC_VM_NEW)
+	if (vc_vm_get_state(vm) != VC_VM_NEW)
 		return vc_error_set(-EBUSY, "vm", vm->name,
 				    "devices are added while the VM is new");
 	return 0;
