@@ -20,7 +20,7 @@ static int set_line(void *opaque, uint32_t pin, bool is_high)
 	if (irq->line != NULL)
 		return vc_irq_set_level(irq->line, is_high);
 	if (irq->vm->ioapic != NULL)
-		return pin >= VC_IOAPIC_PINS || is_high ? -ENOTSUP : 0;
+		return vc_ioapic_set_level(irq->vm->ioapic, pin, is_high);
 	return 0; /* not built: there is no guest to interrupt */
 }
 
@@ -298,7 +298,7 @@ static int build_rtc(struct vc_vm *vm, uint64_t low_bytes, uint64_t high_bytes)
 	slot.places[0] = (struct vc_place){ VC_SPACE_PIO, VC__RTC_PORT, VC__RTC_PORTS, 0 };
 	r = reserve(vm, cfg.name, &slot);
 	if (r == 0)
-		r = vc_error_set(-ENOTSUP, "vm", vm->name, "the RTC is not built in yet");
+		r = vc_rtc_create(&cfg, &slot.dev);
 	if (r == 0)
 		take(vm, &slot);
 	return r;
@@ -315,7 +315,7 @@ static int build_ioapic(struct vc_vm *vm)
 	slot.places[0] = (struct vc_place){ VC_SPACE_MMIO, VC_IOAPIC_BASE, VC_IOAPIC_LENGTH, 0 };
 	r = reserve(vm, cfg.name, &slot);
 	if (r == 0)
-		r = vc_error_set(-ENOTSUP, "vm", vm->name, "the I/O APIC is not built in yet");
+		r = vc_ioapic_create(&cfg, &slot.dev);
 	if (r < 0)
 		return r;
 	take(vm, &slot);

@@ -94,6 +94,8 @@ void vc__vm_handle_exit(struct vc__vm_cpu *cpu, struct vc_exit *exit)
 	case VC_EXIT_INTERRUPTED:
 		return;
 	case VC_EXIT_IOAPIC_EOI:
+		if (vm->ioapic != NULL)
+			(void)vc_ioapic_eoi(vm->ioapic, (uint8_t)exit->addr);
 		return;
 	case VC_EXIT_HALT:
 		do_halt(cpu);

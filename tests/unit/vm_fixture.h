@@ -107,7 +107,7 @@ static inline void make_vm(struct fixture *f, const struct vc_vm_config *cfg)
 	assert_result(vc_stream_open(&scfg, &stream), 0);
 	assert_result(vc_vm_add_serial(f->vm, stream), 0);
 	assert_result(vc_vm_add_platform(f->vm, VC_PLATFORM_PM | VC_PLATFORM_DEBUG_EXIT |
-							VC_PLATFORM_PVPANIC),
+							VC_PLATFORM_PVPANIC | VC_PLATFORM_RTC),
 		      0);
 }
 
