@@ -75,7 +75,7 @@ static int move_ioapic(int fd, struct vc__x86_ioapic *ioapic, bool is_set)
 	return 0;
 }
 
-/* The clock in which the kernel says when a counter was loaded. */
+/* The clock in which the kernel says when a counter was loaded; 0 for channel 0, a timer. */
 static int64_t now_ns(void)
 {
 	struct timespec now;
@@ -107,7 +107,7 @@ static int get_pit(int fd, struct vc__x86_pit *pit)
 			.mode = c->mode,
 			.bcd = c->bcd,
 			.gate = c->gate,
-			.count_load_ns = now - c->count_load_time,
+			.count_load_ns = c->count_load_time ? now - c->count_load_time : 0,
 		};
 	}
 	pit->is_hpet_legacy = kvm.flags & KVM_PIT_FLAGS_HPET_LEGACY;
@@ -139,7 +139,7 @@ static int set_pit(int fd, const struct vc__x86_pit *pit)
 			.mode = c->mode,
 			.bcd = c->bcd,
 			.gate = c->gate,
-			.count_load_time = now - c->count_load_ns,
+			.count_load_time = c->count_load_ns ? now - c->count_load_ns : 0,
 		};
 	}
 	return ioctl(fd, KVM_SET_PIT2, &kvm) < 0 ? -errno : 0;

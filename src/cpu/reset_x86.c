@@ -152,20 +152,23 @@ static void put_u32(uint8_t *page, uint32_t off, uint32_t value)
 
 static int reset_lapic(struct vc_vcpu *vcpu)
 {
-	uint8_t page[VC_LAPIC_BYTES], version[4];
+	uint8_t page[VC_LAPIC_BYTES];
+	uint32_t version;
 
 	if (vcpu->partition->irqchip == VC_IRQCHIP_NONE)
 		return 0;
 	int r = vcpu->partition->host->ops->vcpu_get(vcpu, VC__PART_LAPIC, page, sizeof(page));
 	if (r < 0)
 		return r;
-	memcpy(version, page + LAPIC_VERSION, sizeof(version));
+	memcpy(&version, page + LAPIC_VERSION, sizeof(version));
 	memset(page, 0, sizeof(page));
-	memcpy(page + LAPIC_VERSION, version, sizeof(version));
+	put_u32(page, LAPIC_VERSION, version);
 	put_u32(page, LAPIC_ID, vcpu->apic_id << 24);
 	put_u32(page, LAPIC_DFR, 0xffffffffu);
 	put_u32(page, LAPIC_SVR, 0xff);
-	put_u32(page, LAPIC_CMCI, LVT_MASKED);
+	/* the seventh entry of the vector table is there when the version says so */
+	if ((version >> 16 & 0xff) >= NR_LVT)
+		put_u32(page, LAPIC_CMCI, LVT_MASKED);
 	for (uint32_t i = 0; i < NR_LVT; i++)
 		put_u32(page, LAPIC_LVT + 16 * i, LVT_MASKED);
 	return set(vcpu, VC__PART_LAPIC, page, sizeof(page));
