@@ -87,7 +87,7 @@ void vc__rtc_encode(uint8_t *bytes, uint8_t b, int64_t seconds)
 	}
 	days += DAYS_TO_1970;
 	if (days < 0)
-		days = 0; /* before the year 1: its first day */
+		days = rest = 0; /* before the year 1: its first second */
 	/* An estimate that is at most one too high: 146097 days are 400 years. */
 	year = days * 400 / 146097 + 1;
 	while (days_before_year(year + 1) <= days)
