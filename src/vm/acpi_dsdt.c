@@ -37,7 +37,7 @@ static void put_processor(struct vc__bytes *b, uint32_t idx)
 	vc__aml_end(b, dev);
 }
 
-static void put_serial(struct vc__bytes *b, uint32_t idx, bool is_shared)
+static void put_serial(struct vc__bytes *b, uint32_t idx)
 {
 	char name[16];
 	(void)snprintf(name, sizeof(name), "COM%u", (idx & 3u) + 1);
@@ -49,7 +49,7 @@ static void put_serial(struct vc__bytes *b, uint32_t idx, bool is_shared)
 	vc__aml_name(b, "_CRS");
 	struct vc__aml_mark res = vc__aml_resources_begin(b);
 	vc__aml_io(b, vc__serial_port(idx), VC__SERIAL_PORTS);
-	vc__aml_irq(b, vc__serial_gsi(idx), is_shared);
+	vc__aml_irq(b, vc__serial_gsi(idx));
 	vc__aml_resources_end(b, res);
 	vc__aml_end(b, dev);
 }
@@ -62,7 +62,7 @@ static void put_rtc(struct vc__bytes *b)
 	vc__aml_name(b, "_CRS");
 	struct vc__aml_mark res = vc__aml_resources_begin(b);
 	vc__aml_io(b, VC__RTC_PORT, VC__RTC_PORTS);
-	vc__aml_irq(b, VC__RTC_GSI, false);
+	vc__aml_irq(b, VC__RTC_GSI);
 	vc__aml_resources_end(b, res);
 	vc__aml_end(b, dev);
 }
@@ -88,9 +88,8 @@ void vc__acpi_put_dsdt(struct vc__bytes *b, const struct vc__acpi_machine *m)
 	struct vc__aml_mark scope = vc__aml_scope_begin(b, "\\_SB_");
 	for (uint32_t i = 0; i < m->nr_vcpus; i++)
 		put_processor(b, i);
-	/* COM3 and COM4 use the lines of COM1 and COM2. */
 	for (uint32_t i = 0; i < m->nr_serials; i++)
-		put_serial(b, i, (i ^ 2) < m->nr_serials);
+		put_serial(b, i);
 	if (m->platform & VC_PLATFORM_RTC)
 		put_rtc(b);
 	if (m->platform & VC_PLATFORM_PVPANIC)

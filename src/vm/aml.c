@@ -144,11 +144,11 @@ void vc__aml_io(struct vc__bytes *b, uint16_t port, uint8_t nr_ports)
 	vc__bytes_u8(b, nr_ports);
 }
 
-void vc__aml_irq(struct vc__bytes *b, uint32_t irq, bool is_shared)
+void vc__aml_irq(struct vc__bytes *b, uint32_t irq)
 {
 	vc__bytes_u8(b, RESOURCE_IRQ);
 	vc__bytes_u16(b, (uint16_t)(1u << irq));
-	vc__bytes_u8(b, is_shared ? 0x11 : 0x01); /* edge, active high */
+	vc__bytes_u8(b, 0x01); /* edge, active high, not shared */
 }
 
 void vc__aml_resources_end(struct vc__bytes *b, struct vc__aml_mark mark)

@@ -8,8 +8,6 @@
 
 #include "bytes.h"
 
-#include <stdbool.h>
-
 /* Where something begun starts; given back to the matching end. */
 struct vc__aml_mark {
 	size_t at;
@@ -32,7 +30,7 @@ void vc__aml_end(struct vc__bytes *b, struct vc__aml_mark mark);
 /* ResourceTemplate() { ... }; has an end of its own. */
 struct vc__aml_mark vc__aml_resources_begin(struct vc__bytes *b);
 void vc__aml_io(struct vc__bytes *b, uint16_t port, uint8_t nr_ports);
-void vc__aml_irq(struct vc__bytes *b, uint32_t irq, bool is_shared);
+void vc__aml_irq(struct vc__bytes *b, uint32_t irq);
 void vc__aml_resources_end(struct vc__bytes *b, struct vc__aml_mark mark);
 
 #endif /* VC_VM_AML_H */
