@@ -65,7 +65,9 @@ struct mapping {
 
 static void *map_at(void *at, const struct mapping *m, int more_flags)
 {
-	void *p = mmap(at, m->len, m->prot, m->flags | more_flags, m->fd, (off_t)m->off);
+	/* without a file exactly -1: what portable programs pass, and valgrind insists on */
+	int fd = m->fd >= 0 ? m->fd : -1;
+	void *p = mmap(at, m->len, m->prot, m->flags | more_flags, fd, (off_t)m->off);
 
 	return p == MAP_FAILED ? NULL : p;
 }
