@@ -73,7 +73,8 @@ static void test_ioapic(void **state)
 	ioapic.select = 0x1a;
 	assert_result(set(&rig, VC__PART_IOAPIC, &ioapic), 0);
 	assert_result(get(&rig, VC__PART_IOAPIC, &again), 0);
-	assert_memory_equal(&ioapic, &again, sizeof(ioapic));
+	assert_memory_equal(ioapic.redirection, again.redirection, sizeof(ioapic.redirection));
+	assert_int_equal(again.select, 0x1a);
 	assert_result(vc_partition_reset(rig.partition), 0);
 	assert_result(get(&rig, VC__PART_IOAPIC, &again), 0);
 	assert_int_equal(again.redirection[5], 0x10000);
