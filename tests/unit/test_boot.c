@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Also covers: ram.c */
 /* What all formats share: telling them apart, configurations, and Debian's kernels themselves. */
 #include "boot_fixture.h"
 
