@@ -222,6 +222,16 @@ static uint32_t make_threads(struct vc_vm *vm, int *ret_err)
 	return nr;
 }
 
+/* The thread's own message stayed with it; what can be told apart is told again. */
+static const char *start_reason(const struct vc_vm *vm, uint32_t idx)
+{
+	int err = vm->cpus[idx].start_err;
+
+	if (err == -EINVAL && vm->affinity != NULL && vm->has_affinity[idx])
+		return "its affinity mask names no CPU of this host, or its hook refused";
+	return strerror(-err);
+}
+
 /* The first thread that failed its hook, affinity or attachment. */
 static int find_start_error(struct vc_vm *vm)
 {
@@ -229,7 +239,7 @@ static int find_start_error(struct vc_vm *vm)
 		if (vm->cpus[i].start_err < 0)
 			return vc_error_set(vm->cpus[i].start_err, "vm", vm->name,
 					    "the thread of cpu%" PRIu32 " did not start: %s", i,
-					    strerror(-vm->cpus[i].start_err));
+					    start_reason(vm, i));
 	if (vm->control_err < 0)
 		return vc_error_set(vm->control_err, "vm", vm->name,
 				    "the control thread did not start: %s",
