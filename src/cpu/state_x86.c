@@ -171,9 +171,7 @@ static int size_image(struct image *image)
 				    image->xsave_len, image->nr_msrs, XSAVE_MAX, MSRS_MAX);
 	image->xsave = calloc(1, image->xsave_len + 1u);
 	image->msrs = calloc(image->nr_msrs + 1u, sizeof(*image->msrs));
-	if (!image->xsave || !image->msrs)
-		return vc__no_memory("state", "the image of a vCPU");
-	return 0;
+	return image->xsave && image->msrs ? 0 : -ENOMEM;
 }
 
 static int walk_image(const struct walk *w, struct image *image)
@@ -352,7 +350,7 @@ int vc__vcpu_save_x86(struct vc_vcpu *vcpu, struct vc_state_writer *writer)
 		return r;
 	struct image *image = calloc(1, sizeof(*image));
 	if (!image)
-		return vc__no_memory("state", "the image of a vCPU");
+		return -ENOMEM;
 	r = get_image(vcpu, image);
 	name_section(vcpu, name, sizeof(name));
 	if (r >= 0)
@@ -393,7 +391,7 @@ int vc__vcpu_load_x86(struct vc_vcpu *vcpu, struct vc_state_reader *reader)
 		return r;
 	struct image *image = calloc(1, sizeof(*image));
 	if (!image)
-		r = vc__no_memory("state", "the image of a vCPU");
+		r = -ENOMEM;
 	else
 		r = walk_image(&w, image);
 	int end = vc_state_close(reader);
