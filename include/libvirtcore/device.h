@@ -12,7 +12,6 @@
 #include <libvirtcore/types.h>
 
 #include <poll.h>
-#include <pthread.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -31,7 +30,6 @@ struct vc_access {
 	uint64_t off;	/* in the range; off + size is within it */
 	uint64_t value; /* write: zero-extended; read: starts as all ones, cut to size after */
 };
-
 /* Slots are mandatory unless said otherwise. All run with the device's lock held. */
 struct vc_device_ops {
 	const char *type; /* "serial8250": static, for messages */
@@ -54,8 +52,8 @@ struct vc_device_ops {
 /* The base of every device. Fields are set by vc_device_init() and read-only for the device. */
 struct vc_device {
 	const struct vc_device_ops *ops;
-	char name[32]; /* unique in a VM; key of the state section */
-	pthread_mutex_t lock;
+	char name[32];		    /* unique in a VM; key of the state section */
+	uint32_t lock;		    /* for vc_device_lock() */
 	void (*wake)(void *opaque); /* set by vc_device_set_wake() */
 	void *wake_opaque;
 };
@@ -66,7 +64,7 @@ struct vc_device {
  * @ops: static.
  * @name: 1 to 31 bytes; copied.
  * Context: control thread; does not block.
- * Returns: 0, or -EINVAL (name, mandatory slot missing, one poll slot without the other), -ENOMEM.
+ * Returns: 0, or -EINVAL (name, mandatory slot missing, one poll slot without the other).
  * Spec: none.   Since: 0.1
  */
 VC_API int vc_device_init(struct vc_device *dev, const struct vc_device_ops *ops, const char *name);
@@ -139,6 +137,24 @@ VC_API size_t vc_device_pollfds(struct vc_device *dev, struct pollfd *fds, size_
  * Spec: none.   Since: 0.1
  */
 VC_API void vc_device_dispatch(struct vc_device *dev, const struct pollfd *fds, size_t nr);
+
+/**
+ * vc_device_lock() - take a device's lock, for entries that are none of its ops.
+ * @dev: the device; the calling thread does not hold it.
+ * Context: any thread; blocks while another thread is inside the device.
+ * Returns: nothing.
+ * Spec: none.   Since: 0.1
+ */
+VC_API void vc_device_lock(struct vc_device *dev);
+
+/**
+ * vc_device_unlock() - give a device's lock back.
+ * @dev: locked by this thread.
+ * Context: any thread; does not block.
+ * Returns: nothing.
+ * Spec: none.   Since: 0.1
+ */
+VC_API void vc_device_unlock(struct vc_device *dev);
 
 /**
  * vc_device_set_wake() - say who has to ask for a device's pollfds again.

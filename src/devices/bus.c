@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A bus: which device answers at an address. Claims are kept sorted; once frozen nothing changes, so
- * that every vCPU thread looks up without a lock, and takes only the lock of the device it found.
+ * that every vCPU thread looks up without a lock, and takes only the lock of the device it found. A
+ * small table of hints, fixed at freeze, spares most look-ups the search.
  *
  * An access belongs to a range only when it lies wholly within it: a device never sees an offset
  * past its end, and no access is split over two devices. Leaves out: moving ranges (a PCI bridge
@@ -15,7 +16,14 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "device_private.h"
+
 #define PIO_LAST 0xffffu
+
+/* Hints: which range an address of this block probably is in. */
+#define NR_HINTS   256u
+#define PIO_SHIFT  3u
+#define MMIO_SHIFT 12u
 
 struct range {
 	uint64_t base;
@@ -28,6 +36,8 @@ struct vc_bus {
 	struct range *ranges; /* by base, disjoint */
 	size_t nr_ranges;
 	bool is_frozen;
+	uint8_t shift;
+	uint8_t hints[NR_HINTS]; /* set by freeze; any value is right, a good one is quick */
 	enum vc_space space;
 	atomic_uint_fast64_t nr_unclaimed; /* statistics only: relaxed */
 };
@@ -42,20 +52,46 @@ static size_t count_up_to(const struct vc_bus *bus, uint64_t addr)
 
 		if (bus->ranges[at + half - 1].base <= addr)
 			at += half;
-		nr -= half;
+		nr /= 2; /* of an odd number one may be looked at twice */
 	}
 	return at;
 }
 
-static const struct range *find(const struct vc_bus *bus, uint64_t addr, unsigned int size)
+static bool is_within(const struct range *range, uint64_t addr, unsigned int size)
+{
+	return vc_range_within(addr - range->base, size, range->len);
+}
+
+static __attribute__((noinline)) const struct range *search(const struct vc_bus *bus, uint64_t addr,
+							    unsigned int size)
 {
 	size_t nr = count_up_to(bus, addr);
-	const struct range *range;
 
-	if (nr == 0)
-		return NULL;
-	range = &bus->ranges[nr - 1];
-	return vc_range_within(addr - range->base, size, range->len) ? range : NULL;
+	return nr && is_within(&bus->ranges[nr - 1], addr, size) ? &bus->ranges[nr - 1] : NULL;
+}
+
+/* Only a bus with ranges is asked. */
+static const struct range *find(const struct vc_bus *bus, uint64_t addr, unsigned int size)
+{
+	const struct range *range = &bus->ranges[bus->hints[addr >> bus->shift & (NR_HINTS - 1)]];
+
+	return is_within(range, addr, size) ? range : search(bus, addr, size);
+}
+
+/* One hint per block and range, for a large range as many as there are. */
+static void fill_hints(struct vc_bus *bus)
+{
+	size_t i;
+
+	for (i = 0; i < bus->nr_ranges && i <= UINT8_MAX; i++) {
+		const struct range *range = &bus->ranges[i];
+		uint64_t block = range->base >> bus->shift;
+		uint64_t nr = ((range->base + (range->len - 1)) >> bus->shift) - block;
+		uint64_t k;
+
+		for (k = 0; k <= nr && k < NR_HINTS; k++)
+			bus->hints[(block + k) & (NR_HINTS - 1)] = (uint8_t)i;
+	}
 }
 
 int vc_bus_create(enum vc_space space, struct vc_bus **ret_bus)
@@ -68,6 +104,7 @@ int vc_bus_create(enum vc_space space, struct vc_bus **ret_bus)
 	if (!bus)
 		return vc_error_set(-ENOMEM, "devices", "bus", "no memory");
 	bus->space = space;
+	bus->shift = space == VC_SPACE_PIO ? PIO_SHIFT : MMIO_SHIFT;
 	atomic_init(&bus->nr_unclaimed, 0);
 	*ret_bus = bus;
 	return 0;
@@ -129,8 +166,26 @@ int vc_bus_freeze(struct vc_bus *bus)
 		return vc_error_set(-EINVAL, "devices", "bus", "bus is needed");
 	if (bus->is_frozen)
 		return vc_error_set(-EALREADY, "devices", "bus", "the bus is frozen");
+	fill_hints(bus);
 	bus->is_frozen = true;
 	return 0;
+}
+
+static __attribute__((cold, noinline)) int refuse_access(const struct vc_bus *bus,
+							 unsigned int size)
+{
+	return vc_error_set(-EINVAL, "devices", "bus",
+			    "access of %u bytes to a bus that is%s frozen", size,
+			    bus && bus->is_frozen ? "" : " not");
+}
+
+static __attribute__((cold, noinline)) int count_unclaimed(struct vc_bus *bus, unsigned int size,
+							   bool is_write, uint64_t *value)
+{
+	atomic_fetch_add_explicit(&bus->nr_unclaimed, 1, memory_order_relaxed);
+	if (!is_write)
+		*value = UINT64_MAX >> (64 - 8 * size);
+	return 1;
 }
 
 int vc_bus_access(struct vc_bus *bus, uint64_t addr, unsigned int size, bool is_write,
@@ -141,25 +196,19 @@ int vc_bus_access(struct vc_bus *bus, uint64_t addr, unsigned int size, bool is_
 	uint64_t mask;
 
 	if (!bus || !value || size - 1 > 7 || (size & (size - 1)) || !bus->is_frozen)
-		return vc_error_set(-EINVAL, "devices", "bus",
-				    "access of %u bytes to a bus that is%s frozen", size,
-				    bus && bus->is_frozen ? "" : " not");
+		return refuse_access(bus, size);
+	range = bus->nr_ranges ? find(bus, addr, size) : NULL;
+	if (!range)
+		return count_unclaimed(bus, size, is_write, value);
 	mask = UINT64_MAX >> (64 - 8 * size);
-	range = find(bus, addr, size);
-	if (!range) {
-		atomic_fetch_add_explicit(&bus->nr_unclaimed, 1, memory_order_relaxed);
-		if (!is_write)
-			*value = mask;
-		return 1;
-	}
 	access.range = range->number;
 	access.size = (uint8_t)size;
 	access.is_write = is_write;
 	access.off = addr - range->base;
 	access.value = is_write ? *value & mask : UINT64_MAX;
-	pthread_mutex_lock(&range->dev->lock);
+	vc__device_lock(range->dev);
 	range->dev->ops->access(range->dev, &access);
-	pthread_mutex_unlock(&range->dev->lock);
+	vc__device_unlock(range->dev);
 	if (!is_write)
 		*value = access.value & mask;
 	return 0;

@@ -9,14 +9,15 @@
 #include <libvirtcore/implement.h>
 
 #include <errno.h>
+#include <linux/futex.h>
 #include <string.h>
+#include <sys/syscall.h>
 
 #include "device_private.h"
 
 int vc_device_init(struct vc_device *dev, const struct vc_device_ops *ops, const char *name)
 {
 	size_t len;
-	int r;
 
 	if (!dev || !ops || !name)
 		return vc_error_set(-EINVAL, "devices", name, "device, ops and name are needed");
@@ -34,10 +35,8 @@ int vc_device_init(struct vc_device *dev, const struct vc_device_ops *ops, const
 				    "ops have %s without %s: both or none",
 				    ops->pollfds ? "pollfds" : "dispatch",
 				    ops->pollfds ? "dispatch" : "pollfds");
-	r = pthread_mutex_init(&dev->lock, NULL);
-	if (r)
-		return vc_error_set(-r, "devices", name, "no lock");
 	dev->ops = ops;
+	dev->lock = 0;
 	dev->wake = NULL;
 	dev->wake_opaque = NULL;
 	memset(dev->name, 0, sizeof(dev->name));
@@ -47,7 +46,8 @@ int vc_device_init(struct vc_device *dev, const struct vc_device_ops *ops, const
 
 void vc_device_fini(struct vc_device *dev)
 {
-	(void)pthread_mutex_destroy(&dev->lock);
+	vc_assert(dev->lock == 0);
+	(void)dev;
 }
 
 void vc_device_destroy(struct vc_device *dev)
@@ -58,18 +58,18 @@ void vc_device_destroy(struct vc_device *dev)
 
 void vc_device_reset(struct vc_device *dev)
 {
-	pthread_mutex_lock(&dev->lock);
+	vc__device_lock(dev);
 	dev->ops->reset(dev);
-	pthread_mutex_unlock(&dev->lock);
+	vc__device_unlock(dev);
 }
 
 int vc_device_save(struct vc_device *dev, struct vc_state_writer *writer)
 {
 	int r;
 
-	pthread_mutex_lock(&dev->lock);
+	vc__device_lock(dev);
 	r = dev->ops->save(dev, writer);
-	pthread_mutex_unlock(&dev->lock);
+	vc__device_unlock(dev);
 	return r;
 }
 
@@ -77,11 +77,11 @@ int vc_device_load(struct vc_device *dev, struct vc_state_reader *reader)
 {
 	int r;
 
-	pthread_mutex_lock(&dev->lock);
+	vc__device_lock(dev);
 	r = dev->ops->load(dev, reader);
 	if (r < 0)
 		dev->ops->reset(dev);
-	pthread_mutex_unlock(&dev->lock);
+	vc__device_unlock(dev);
 	return r;
 }
 
@@ -91,9 +91,9 @@ size_t vc_device_pollfds(struct vc_device *dev, struct pollfd *fds, size_t nr)
 
 	if (!dev->ops->pollfds)
 		return 0;
-	pthread_mutex_lock(&dev->lock);
+	vc__device_lock(dev);
 	filled = dev->ops->pollfds(dev, fds, nr);
-	pthread_mutex_unlock(&dev->lock);
+	vc__device_unlock(dev);
 	return filled;
 }
 
@@ -101,9 +101,32 @@ void vc_device_dispatch(struct vc_device *dev, const struct pollfd *fds, size_t 
 {
 	if (!dev->ops->dispatch)
 		return;
-	pthread_mutex_lock(&dev->lock);
+	vc__device_lock(dev);
 	dev->ops->dispatch(dev, fds, nr);
-	pthread_mutex_unlock(&dev->lock);
+	vc__device_unlock(dev);
+}
+
+void vc__device_lock_contended(struct vc_device *dev)
+{
+	_Atomic uint32_t *word = vc__device_lock_word(dev);
+
+	while (atomic_exchange_explicit(word, 2, memory_order_acquire) != 0)
+		(void)syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, 2, NULL, NULL, 0);
+}
+
+void vc__device_wake_waiter(struct vc_device *dev)
+{
+	(void)syscall(SYS_futex, vc__device_lock_word(dev), FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+}
+
+void vc_device_lock(struct vc_device *dev)
+{
+	vc__device_lock(dev);
+}
+
+void vc_device_unlock(struct vc_device *dev)
+{
+	vc__device_unlock(dev);
 }
 
 void vc_device_set_wake(struct vc_device *dev, void (*wake)(void *opaque), void *opaque)

@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "device_private.h"
 #include "ioapic.h"
 
 #define REG_SELECT 0x00u
@@ -295,12 +296,12 @@ int vc_ioapic_set_level(struct vc_device *dev, uint32_t pin, bool is_high)
 		return vc_error_set(-EINVAL, "devices", dev->name, "pin %u, expected 0 to %u", pin,
 				    VC_IOAPIC_PINS - 1);
 	ioapic = to_ioapic(dev);
-	pthread_mutex_lock(&dev->lock);
+	vc__device_lock(dev);
 	was_high = ioapic->levels >> pin & 1;
 	ioapic->levels = (ioapic->levels & ~(1u << pin)) | (uint32_t)is_high << pin;
 	if (is_high && (!was_high || is_level(ioapic->entries[pin])))
 		deliver(ioapic, pin);
-	pthread_mutex_unlock(&dev->lock);
+	vc__device_unlock(dev);
 	return 0;
 }
 
@@ -310,8 +311,8 @@ int vc_ioapic_eoi(struct vc_device *dev, uint8_t vector)
 
 	if (r < 0)
 		return r;
-	pthread_mutex_lock(&dev->lock);
+	vc__device_lock(dev);
 	end_of_interrupt(to_ioapic(dev), vector);
-	pthread_mutex_unlock(&dev->lock);
+	vc__device_unlock(dev);
 	return 0;
 }

@@ -107,19 +107,28 @@ static void receive(struct uart *uart, uint8_t byte)
 		uart->rx.buf[uart->rx.head] = byte;
 }
 
-static void write_data(struct uart *uart, uint8_t byte)
+/* The usual case: nothing waits and the stream takes the byte, from the head of the FIFO. */
+static inline bool send_now(struct uart *uart, uint8_t byte)
+{
+	uint8_t *at = &uart->tx.buf[uart->tx.head];
+
+	*at = byte;
+	if (uart->stream && !vc_stream_write(uart->stream, at, 1))
+		return false;
+	uart->is_thre_pending = true;
+	return true;
+}
+
+static inline void write_data(struct uart *uart, uint8_t byte)
 {
 	if (uart->mcr & MCR_LOOP) {
 		receive(uart, byte);
 		uart->is_thre_pending = uart->tx.count == 0;
 		return;
 	}
-	uart->is_thre_pending = false;
-	/* The usual case: nothing waits and the stream takes the byte. */
-	if (uart->tx.count == 0 && (!uart->stream || vc_stream_write(uart->stream, &byte, 1))) {
-		uart->is_thre_pending = true;
+	if (uart->tx.count == 0 && send_now(uart, byte))
 		return;
-	}
+	uart->is_thre_pending = false;
 	if (uart->tx.count >= fifo_size(uart))
 		return; /* written without THRE: lost, as on the chip */
 	if (uart->tx.count == 0)
@@ -299,11 +308,14 @@ static void uart_access(struct vc_device *dev, struct vc_access *access)
 
 	if (access->size != 1)
 		vc__device_access_bytes(dev, access, access_byte);
+	else if (access->is_write && access->off == REG_DATA && !(uart->lcr & LCR_DLAB))
+		write_data(uart, (uint8_t)access->value); /* hot: a console's every character */
 	else if (access->is_write)
 		write_reg(uart, (uint32_t)access->off, (uint8_t)access->value);
 	else
 		access->value = read_reg(uart, (uint32_t)access->off);
-	update_irq(uart);
+	if (uart->ier || uart->is_raised)
+		update_irq(uart);
 }
 
 static size_t sink_room(void *opaque)

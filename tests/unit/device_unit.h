@@ -23,9 +23,9 @@ static inline uint64_t device_access(struct vc_device *dev, uint32_t range, uint
 		.value = is_write ? value & mask : UINT64_MAX,
 	};
 
-	pthread_mutex_lock(&dev->lock);
+	vc_device_lock(dev);
 	dev->ops->access(dev, &access);
-	pthread_mutex_unlock(&dev->lock);
+	vc_device_unlock(dev);
 	return access.value & mask;
 }
 

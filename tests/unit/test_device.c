@@ -4,6 +4,8 @@
 
 #include "device_private.h"
 
+#include <pthread.h>
+
 struct probe {
 	struct vc_device dev;
 	unsigned int nr_resets, nr_locked;
@@ -19,7 +21,7 @@ static struct probe *of(struct vc_device *dev)
 
 static void note_lock(struct vc_device *dev)
 {
-	assert_int_equal(pthread_mutex_trylock(&dev->lock), EBUSY);
+	assert_int_equal(dev->lock, 1);
 	of(dev)->nr_locked++;
 }
 
@@ -111,8 +113,7 @@ static void runs_under_the_lock(void **state)
 	vc_device_dispatch(&p.dev, fds, 1);
 	assert_int_equal(p.nr_wakes, 1);
 	assert_int_equal(p.nr_locked, 8);
-	assert_int_equal(pthread_mutex_trylock(&p.dev.lock), 0);
-	pthread_mutex_unlock(&p.dev.lock);
+	assert_int_equal(p.dev.lock, 0);
 	vc_device_destroy(&p.dev);
 	vc_device_destroy(NULL);
 }
@@ -183,6 +184,39 @@ static void without_poll_slots(void **state)
 	vc_device_destroy(&p.dev);
 }
 
+#define NR_THREADS 4u
+#define NR_TURNS   50000u
+
+static struct probe contended;
+static unsigned int nr_turns; /* not atomic: the lock's to keep right */
+
+static void *take_turns(void *arg)
+{
+	unsigned int i;
+
+	for (i = 0; i < NR_TURNS; i++) {
+		vc_device_lock(arg);
+		nr_turns++;
+		vc_device_unlock(arg);
+	}
+	return NULL;
+}
+
+static void one_thread_at_a_time(void **state)
+{
+	pthread_t threads[NR_THREADS];
+	unsigned int i;
+
+	(void)state;
+	assert_result(vc_device_init(&contended.dev, &whole, "p"), 0);
+	for (i = 0; i < NR_THREADS; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, take_turns, &contended.dev), 0);
+	for (i = 0; i < NR_THREADS; i++)
+		assert_int_equal(pthread_join(threads[i], NULL), 0);
+	assert_int_equal(nr_turns, NR_THREADS * NR_TURNS);
+	vc_device_destroy(&contended.dev);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -190,6 +224,7 @@ int main(void)
 		cmocka_unit_test(splits_bytes),
 		cmocka_unit_test(refuses),
 		cmocka_unit_test(without_poll_slots),
+		cmocka_unit_test(one_thread_at_a_time),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
