@@ -89,14 +89,25 @@ static ssize_t fds_read(struct vc_stream *stream, void *buf, size_t len)
 	return n < 0 && n != -EAGAIN ? 0 : n; /* a terminal that hung up gives -EIO for ever */
 }
 
+/* What an error of write(2) means to the writer: -EAGAIN, or dropped as if taken. */
+static ssize_t after_error(int err, size_t len)
+{
+	return err == EAGAIN || err == EINTR ? -EAGAIN : (ssize_t)len;
+}
+
+/* Every character of a console comes this way. */
 static ssize_t fds_write(struct vc_stream *stream, const void *buf, size_t len)
 {
 	ssize_t n;
 
+	if (stream->out.is_free) {
+		n = write(stream->out.fd, buf, len);
+		return n >= 0 ? n : after_error(errno, len);
+	}
 	if (stream->out.fd < 0)
 		return (ssize_t)len;
 	n = vc__end_write(&stream->out, buf, len);
-	return n < 0 && n != -EAGAIN ? (ssize_t)len : n;
+	return n >= 0 ? n : after_error((int)-n, len);
 }
 
 static size_t fds_pollfds(struct vc_stream *stream, bool want_read, bool want_write,
@@ -306,12 +317,11 @@ int vc_stream_set_sink(struct vc_stream *stream, const struct vc_stream_sink *si
 	return 0;
 }
 
-size_t vc_stream_write(struct vc_stream *stream, const void *buf, size_t len)
+/* The far end took @done of @len bytes at first: offers the rest until it takes no more. */
+static size_t write_rest(struct vc_stream *stream, const char *buf, size_t len, size_t done)
 {
-	size_t done = 0;
-
 	while (done < len) {
-		ssize_t n = stream->kind->write(stream, (const char *)buf + done, len - done);
+		ssize_t n = stream->kind->write(stream, buf + done, len - done);
 
 		if (n <= 0) {
 			atomic_store_explicit(&stream->is_short, true, memory_order_relaxed);
@@ -320,6 +330,15 @@ size_t vc_stream_write(struct vc_stream *stream, const void *buf, size_t len)
 		done += (size_t)n;
 	}
 	return done;
+}
+
+size_t vc_stream_write(struct vc_stream *stream, const void *buf, size_t len)
+{
+	ssize_t n = stream->kind->write(stream, buf, len);
+
+	if (n == (ssize_t)len)
+		return len;
+	return write_rest(stream, buf, len, n > 0 ? (size_t)n : 0);
 }
 
 static size_t room_of(const struct vc_stream *stream)

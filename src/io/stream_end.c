@@ -16,11 +16,14 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <linux/major.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <time.h>
 
 #include "stream_end.h"
@@ -41,13 +44,25 @@ static int reopen(int fd, bool is_write)
 	return open(path, (is_write ? O_WRONLY : O_RDONLY) | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 }
 
+/* null, zero, full and the like take any write at once. */
+static bool is_memory_device(const struct stat *st)
+{
+	return S_ISCHR(st->st_mode) && major(st->st_rdev) == MEM_MAJOR;
+}
+
+/* The limit of a file's size is asked here, once: a write that cannot meet one costs no masking. */
 static int signal_of(mode_t mode, bool is_write)
 {
+	struct rlimit limit;
+
 	if (!is_write)
 		return 0;
 	if (S_ISFIFO(mode))
 		return SIGPIPE;
-	return S_ISREG(mode) ? SIGXFSZ : 0;
+	if (S_ISREG(mode) && getrlimit(RLIMIT_FSIZE, &limit) == 0 &&
+	    limit.rlim_cur != RLIM_INFINITY)
+		return SIGXFSZ;
+	return 0;
 }
 
 int vc__end_open(struct vc__end *end, int fd, bool is_write)
@@ -66,7 +81,7 @@ int vc__end_open(struct vc__end *end, int fd, bool is_write)
 			e.how = VC__END_PLAIN;
 	} else if (S_ISSOCK(st.st_mode)) {
 		e.how = VC__END_SOCKET;
-	} else if (S_ISREG(st.st_mode)) {
+	} else if (S_ISREG(st.st_mode) || (is_write && is_memory_device(&st))) {
 		e.how = VC__END_PLAIN;
 	}
 	if (e.fd < 0)
@@ -74,6 +89,7 @@ int vc__end_open(struct vc__end *end, int fd, bool is_write)
 	if (e.fd < 0)
 		return -errno;
 	e.signal = signal_of(st.st_mode, is_write);
+	e.is_free = e.how == VC__END_PLAIN && !e.signal;
 	*end = e;
 	return 0;
 }
@@ -84,9 +100,9 @@ int vc__end_adopt(struct vc__end *end, int fd, bool is_write)
 
 	if (fstat(fd, &st) < 0)
 		return -errno;
-	*end = (struct vc__end){ .fd = fd,
-				 .how = VC__END_PLAIN,
-				 .signal = signal_of(st.st_mode, is_write) };
+	*end = (struct vc__end){ .fd = fd, .how = VC__END_PLAIN };
+	end->signal = signal_of(st.st_mode, is_write);
+	end->is_free = !end->signal;
 	return 0;
 }
 

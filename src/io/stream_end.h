@@ -16,7 +16,8 @@ enum vc__end_how {
 struct vc__end {
 	int fd; /* ours; -1 = none */
 	enum vc__end_how how;
-	int signal; /* that a write here may raise: SIGPIPE, SIGXFSZ; 0 = none */
+	int signal;   /* that a write here may raise: SIGPIPE, SIGXFSZ; 0 = none */
+	bool is_free; /* plain and without signal: write(2) is all it takes */
 };
 
 /* Takes its own descriptor on what @fd is open on. -EBADF when that has not the direction. */
