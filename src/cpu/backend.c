@@ -6,6 +6,10 @@
  */
 #include "backend.h"
 
+#include <libvirtcore/implement.h>
+
+#include <errno.h>
+
 static const struct vc__backend_ops *const backends[] = {
 	&vc__backend_kvm,
 	&vc__backend_fake,
@@ -18,4 +22,9 @@ const struct vc__backend_ops *vc__backend_find(enum vc_backend backend)
 			return backends[i];
 	}
 	return NULL;
+}
+
+int vc__no_memory(const char *object, const char *what)
+{
+	return vc_error_set(-ENOMEM, "cpu", object, "no memory for %s", what);
 }

@@ -200,6 +200,9 @@ struct vc__backend_ops {
 /* backend.c: the table of an enum value, NULL when not built in. AUTO gives NULL. */
 const struct vc__backend_ops *vc__backend_find(enum vc_backend backend);
 
+/* backend.c: -ENOMEM with a message that says for what. */
+int vc__no_memory(const char *object, const char *what);
+
 /* host.c; the name of a capability as messages and the report give it */
 const char *vc__cap_name(enum vc_cap cap);
 int vc__host_load(struct vc_host *host, enum vc__host_table table);

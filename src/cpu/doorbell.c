@@ -55,7 +55,7 @@ int vc_doorbell_create(struct vc_partition *partition, const struct vc_doorbell_
 		return vc_error_set(-errno, "cpu", partition->name, "no eventfd");
 	struct vc_doorbell *doorbell = calloc(1, sizeof(*doorbell));
 	if (!doorbell)
-		return -ENOMEM;
+		return vc__no_memory(partition->name, "a doorbell");
 	doorbell->partition = partition;
 	doorbell->cfg = cfg;
 	doorbell->fd = fd;

@@ -86,10 +86,10 @@ static int open_backend(const struct vc__backend_ops *ops, const struct vc_host_
 	struct vc_host *host = calloc(1, ops->host_bytes);
 
 	if (!host)
-		return -ENOMEM;
+		return vc__no_memory("host", "the host's record");
 	host->ops = ops;
 	atomic_init(&host->nr_refs, 1);
-	pthread_mutex_init(&host->lock, NULL);
+	host->lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
 	int r = ops->host_open(host, cfg);
 	if (r < 0) {
 		vc_host_close(host);

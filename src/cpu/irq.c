@@ -45,7 +45,7 @@ int vc_irq_create_line(struct vc_partition *partition, uint32_t gsi, struct vc_i
 				    "lines need the irqchip of the hypervisor");
 	struct vc_irq *irq = alloc_irq(VC__IRQ_LINE, partition);
 	if (!irq)
-		return -ENOMEM;
+		return vc__no_memory(partition->name, "an interrupt");
 	irq->gsi = gsi;
 	*ret_irq = irq;
 	return 0;
@@ -140,7 +140,7 @@ int vc_irq_create_msi(struct vc_partition *partition, const struct vc_msi *msi,
 		return vc_error_set(-ENOTSUP, "cpu", partition->name, "messages need an irqchip");
 	struct vc_irq *irq = alloc_irq(VC__IRQ_MSI, partition);
 	if (!irq)
-		return -ENOMEM;
+		return vc__no_memory(partition->name, "an interrupt");
 	write_message(irq, msi);
 	return create_message(irq, false, ret_irq);
 }
@@ -156,7 +156,7 @@ int vc_irq_create_pin(struct vc_partition *partition, uint32_t pin, struct vc_ir
 		return vc_error_set(-ENOTSUP, "cpu", partition->name, "pins need a split irqchip");
 	struct vc_irq *irq = alloc_irq(VC__IRQ_MSI, partition);
 	if (!irq)
-		return -ENOMEM;
+		return vc__no_memory(partition->name, "an interrupt");
 	irq->gsi = pin;
 	irq->is_pin = true;
 	write_message(irq, NULL);
@@ -170,7 +170,7 @@ int vc_irq_create_ops(const struct vc_irq_ops *ops, void *opaque, uint32_t pin,
 		return refuse_null();
 	struct vc_irq *irq = alloc_irq(VC__IRQ_OPS, NULL);
 	if (!irq)
-		return -ENOMEM;
+		return vc__no_memory("irq", "an interrupt");
 	irq->gsi = pin;
 	irq->ops = ops;
 	irq->opaque = opaque;

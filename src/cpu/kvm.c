@@ -206,7 +206,7 @@ static int filter_msrs(struct vc__kvm_partition *kvm, const struct vc_partition_
 	/* one bitmap of zeros serves all: 0 = not allowed in the kernel, so it exits */
 	vc_auto_free uint8_t *zeros = calloc(1, (longest + 63) / 64 * 8);
 	if (!zeros)
-		return -ENOMEM;
+		return vc__no_memory(kvm->partition.name, "the filter of MSRs");
 	for (size_t i = 0; i < cfg->nr_msr_exits; i++)
 		filter.ranges[i].bitmap = zeros;
 	int r = enable(kvm, KVM_CAP_X86_USER_SPACE_MSR, KVM_MSR_EXIT_REASON_FILTER, "MSR exits");
@@ -357,7 +357,7 @@ static int kvm_partition_create(struct vc_partition *partition,
 	struct vc__kvm_host *host = vc__kvm_host(partition->host);
 	int r;
 
-	pthread_mutex_init(&kvm->dirty_lock, NULL);
+	kvm->dirty_lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
 	do
 		kvm->fd = ioctl(host->fd, KVM_CREATE_VM, 0);
 	while (kvm->fd < 0 && errno == EINTR);

@@ -26,7 +26,7 @@ struct vc__kvm_host {
 struct vc__kvm_partition {
 	struct vc_partition partition;
 	int fd;
-	bool is_manual;		     /* reading the dirty log does not clear it */
+	bool is_manual; /* reading the dirty log does not clear it */
 	/* ring mode with a log running; the lock guards it and all rings' read positions */
 	struct vc__kvm_dirty *dirty;
 	pthread_mutex_t dirty_lock;

@@ -72,7 +72,7 @@ static int set_routes(struct vc_partition *partition)
 	vc_auto_free struct kvm_irq_routing *table =
 		calloc(1, sizeof(*table) + nr_max * sizeof(struct kvm_irq_routing_entry));
 	if (!table)
-		return -ENOMEM;
+		return vc__no_memory(partition->name, "the table of routes");
 	if (partition->irqchip == VC_IRQCHIP_KERNEL)
 		table->nr = add_lines(table->entries);
 	for (struct vc_irq *irq = partition->messages; irq; irq = irq->next) {

@@ -28,14 +28,14 @@ static int load_cpuid(struct vc__kvm_host *kvm)
 	uint64_t late = 0;
 
 	if (!all)
-		return -ENOMEM;
+		return vc__no_memory("host", "a table of the host");
 	all->nent = VC__CPUID_LEAVES_MAX;
 	if (ioctl(kvm->fd, KVM_GET_SUPPORTED_CPUID, all) < 0)
 		return vc_error_set(-errno, "kvm", "host", "KVM_GET_SUPPORTED_CPUID: %s",
 				    strerrordesc_np(errno));
 	struct vc__cpuid_leaf *leaves = calloc(all->nent, sizeof(*leaves));
 	if (!leaves)
-		return -ENOMEM;
+		return vc__no_memory("host", "a table of the host");
 	kvm->host.limits[VC_LIMIT_GPA_BITS] = 36;
 	for (uint32_t i = 0; i < all->nent; i++) {
 		const struct kvm_cpuid_entry2 *e = &all->entries[i];
@@ -77,14 +77,14 @@ static int load_msrs(struct vc__kvm_host *kvm)
 	vc_auto_free struct kvm_msr_list *list = calloc(1, sizeof(*list) + MSRS_MAX * 4);
 
 	if (!list)
-		return -ENOMEM;
+		return vc__no_memory("host", "a table of the host");
 	list->nmsrs = MSRS_MAX;
 	if (ioctl(kvm->fd, KVM_GET_MSR_INDEX_LIST, list) < 0)
 		return vc_error_set(-errno, "kvm", "host", "KVM_GET_MSR_INDEX_LIST: %s",
 				    strerrordesc_np(errno));
 	uint32_t *msrs = calloc(list->nmsrs + 1u, sizeof(*msrs));
 	if (!msrs)
-		return -ENOMEM;
+		return vc__no_memory("host", "a table of the host");
 	memcpy(msrs, list->indices, list->nmsrs * sizeof(*msrs));
 	kvm->host.msrs = msrs;
 	kvm->host.nr_msrs = list->nmsrs;
@@ -108,7 +108,7 @@ int vc__kvm_vcpu_cpuid(struct vc_vcpu *vcpu, const struct vc__cpuid_leaf *leaves
 		calloc(1, sizeof(*all) + nr * sizeof(struct kvm_cpuid_entry2));
 
 	if (!all)
-		return -ENOMEM;
+		return vc__no_memory(vcpu->partition->name, "CPUID leaves");
 	all->nent = (uint32_t)nr;
 	for (size_t i = 0; i < nr; i++) {
 		all->entries[i] = (struct kvm_cpuid_entry2){

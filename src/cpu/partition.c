@@ -189,11 +189,11 @@ int vc_partition_create(struct vc_host *host, const struct vc_partition_config *
 	if (!partition || !own_name) {
 		free(partition);
 		free(own_name);
-		return -ENOMEM;
+		return vc__no_memory(name, "the partition's record");
 	}
 	partition->name = own_name;
 	partition->host = vc_host_hold(host);
-	pthread_mutex_init(&partition->irq_lock, NULL);
+	partition->irq_lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
 	partition->mem = cfg.mem;
 	partition->log = cfg.log;
 	partition->irqchip = cfg.irqchip;

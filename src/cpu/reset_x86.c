@@ -110,7 +110,7 @@ static int reset_fpu(struct vc_vcpu *vcpu)
 		return len < 0 ? len : -EINVAL;
 	vc_auto_free uint8_t *area = calloc(1, (size_t)len);
 	if (!area)
-		return -ENOMEM;
+		return vc__no_memory(vcpu->partition->name, "an XSAVE area");
 	/* XSTATE_BV 3: x87 and SSE as written here, all others in their initial state */
 	memcpy(area, &fcw, sizeof(fcw));
 	memcpy(area + 24, &mxcsr, sizeof(mxcsr));

@@ -171,7 +171,9 @@ static int size_image(struct image *image)
 				    image->xsave_len, image->nr_msrs, XSAVE_MAX, MSRS_MAX);
 	image->xsave = calloc(1, image->xsave_len + 1u);
 	image->msrs = calloc(image->nr_msrs + 1u, sizeof(*image->msrs));
-	return image->xsave && image->msrs ? 0 : -ENOMEM;
+	if (!image->xsave || !image->msrs)
+		return vc__no_memory("state", "the image of a vCPU");
+	return 0;
 }
 
 static int walk_image(const struct walk *w, struct image *image)
@@ -350,7 +352,7 @@ int vc__vcpu_save_x86(struct vc_vcpu *vcpu, struct vc_state_writer *writer)
 		return r;
 	struct image *image = calloc(1, sizeof(*image));
 	if (!image)
-		return -ENOMEM;
+		return vc__no_memory("state", "the image of a vCPU");
 	r = get_image(vcpu, image);
 	name_section(vcpu, name, sizeof(name));
 	if (r >= 0)
@@ -391,7 +393,7 @@ int vc__vcpu_load_x86(struct vc_vcpu *vcpu, struct vc_state_reader *reader)
 		return r;
 	struct image *image = calloc(1, sizeof(*image));
 	if (!image)
-		r = -ENOMEM;
+		r = vc__no_memory("state", "the image of a vCPU");
 	else
 		r = walk_image(&w, image);
 	int end = vc_state_close(reader);

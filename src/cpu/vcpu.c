@@ -104,7 +104,7 @@ static int get_leaves(const struct vc_partition *partition, const struct vc_vcpu
 		return 0;
 	vc_auto_free struct vc__cpuid_leaf *leaves = calloc(VC__CPUID_LEAVES_MAX, sizeof(*leaves));
 	if (!leaves)
-		return -ENOMEM;
+		return vc__no_memory(partition->name, "a vCPU");
 	int nr = vc__cpu_model_cpuid(cfg->model, cfg->idx, leaves, VC__CPUID_LEAVES_MAX);
 	if (nr < 0)
 		return nr;
@@ -137,7 +137,7 @@ int vc_vcpu_create(struct vc_partition *partition, const struct vc_vcpu_config *
 
 	struct vc_vcpu *vcpu = calloc(1, partition->host->ops->vcpu_bytes);
 	if (!vcpu)
-		return -ENOMEM;
+		return vc__no_memory(partition->name, "a vCPU");
 	vcpu->partition = partition;
 	vcpu->idx = cfg.idx;
 	vcpu->apic_id = apic_id;

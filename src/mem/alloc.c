@@ -163,11 +163,6 @@ static int lock_and_touch(const struct vc_region *region, bool is_touched, uint3
 {
 	int r;
 
-	if (is_touched) {
-		r = vc__shortage_check(region);
-		if (r < 0)
-			return r;
-	}
 	if ((region->flags & VC_REGION_MLOCK) &&
 	    mlock2(region->hva, region->len_bytes, MLOCK_ONFAULT) < 0)
 		return vc__shortage_of_lock(region, -errno);
@@ -221,6 +216,8 @@ static int acquire(struct vc_region *region, const struct vc_region_config *cfg)
 		r = vc__region_open_file(region, cfg->fd);
 	if (r == 0)
 		r = vc__numa_check(region);
+	if (r == 0 && is_touched)
+		r = vc__shortage_check(region);
 	if (r == 0)
 		r = map(region, is_touched);
 	if (r == 0)

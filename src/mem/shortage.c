@@ -197,18 +197,19 @@ int vc__shortage_of_map(const struct vc_region *region, int err)
 				    "%" PRIu64 " MiB needed, more than the address space of a "
 				    "process has left",
 				    MIB(len));
-	if (vc__sysfs_u64("/proc/sys/vm/overcommit_memory", &mode) == 0 && mode != 1 &&
+	if (vc__sysfs_u64("/proc/sys/vm/overcommit_memory", &mode) == 0 && mode == 2 &&
 	    vc__sysfs_read(text, sizeof(text), "/proc/meminfo") > 0)
 		return vc_error_set(-ENOMEM, "mem", region->name,
 				    "%" PRIu64 " MiB needed, overcommit does not allow it: "
-				    "vm.overcommit_memory is %" PRIu64 ", %" PRIu64
-				    " MiB of at most %" PRIu64 " MiB are committed",
-				    MIB(len), mode, vc__sysfs_field(text, "Committed_AS") / 1024,
+				    "vm.overcommit_memory is 2, %" PRIu64 " MiB of at most %" PRIu64
+				    " MiB are committed",
+				    MIB(len), vc__sysfs_field(text, "Committed_AS") / 1024,
 				    vc__sysfs_field(text, "CommitLimit") / 1024);
 	return vc_error_set(-ENOMEM, "mem", region->name,
-			    "%" PRIu64 " MiB needed, the kernel refused to map them (a cgroup's "
-			    "limit, or vm.max_map_count)",
-			    MIB(len));
+			    "%" PRIu64 " MiB needed, the kernel refused to map them "
+			    "(vm.overcommit_memory is %" PRIu64
+			    "; or vm.max_map_count, or a cgroup's limit)",
+			    MIB(len), mode);
 }
 
 int vc__shortage_of_pages(const struct vc_region *region, int err)

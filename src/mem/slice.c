@@ -12,42 +12,34 @@
 #include <errno.h>
 #include <string.h>
 
-/* Checks a range against the entry it must lie in and makes the pointer. */
-static int mint(const struct vc_mem *mem, vc_gpa gpa, uint64_t len, uint32_t perm, void **ret)
+/*
+ * Makes the pointer for @gpa, and tells how many of the @len bytes from there lie in the same entry
+ * of the map (at least 1).
+ */
+static int mint(const struct vc_mem *mem, vc_gpa gpa, uint32_t perm, uint64_t *len, void **ret)
 {
 	const struct vc__mem_entry *e;
 	size_t idx = vc__mem_find(mem, gpa);
+	uint64_t off;
 
 	if (idx == mem->nr)
 		return -EFAULT;
 	e = &mem->entries[idx];
-	if (gpa < e->gpa || !vc_range_within(gpa - e->gpa, len, e->len_bytes))
+	if (gpa < e->gpa)
 		return -EFAULT;
 	if (perm & ~e->perm)
 		return -EROFS;
-	*ret = e->hva + (gpa - e->gpa);
+	off = gpa - e->gpa; /* below len_bytes: the entry ends above gpa */
+	if (*len > e->len_bytes - off)
+		*len = e->len_bytes - off;
+	*ret = e->hva + off;
 	return 0;
-}
-
-/* Bytes from @gpa to the end of its entry, at most @len; 0 when there is no RAM. */
-static uint64_t span(const struct vc_mem *mem, vc_gpa gpa, uint64_t len)
-{
-	size_t idx = vc__mem_find(mem, gpa);
-	const struct vc__mem_entry *e;
-	uint64_t left;
-
-	if (idx == mem->nr)
-		return 0;
-	e = &mem->entries[idx];
-	if (gpa < e->gpa)
-		return 0;
-	left = e->len_bytes - (gpa - e->gpa);
-	return left < len ? left : len;
 }
 
 int vc_slice_get(const struct vc_mem *mem, vc_gpa gpa, uint64_t len, uint32_t perm,
 		 struct vc_slice *ret_slice)
 {
+	uint64_t found = len;
 	void *ptr;
 	int r;
 
@@ -55,9 +47,11 @@ int vc_slice_get(const struct vc_mem *mem, vc_gpa gpa, uint64_t len, uint32_t pe
 		return -EINVAL;
 	if (perm == 0 || (perm & ~(uint32_t)(VC_PERM_READ | VC_PERM_WRITE)))
 		return -EINVAL;
-	r = mint(mem, gpa, len, perm, &ptr);
+	r = mint(mem, gpa, perm, &found, &ptr);
 	if (r < 0)
 		return r;
+	if (found < len)
+		return -EFAULT;
 	*ret_slice = (struct vc_slice){
 		.ptr = ptr,
 		.len = len,
@@ -87,8 +81,8 @@ int vc_mem_read(const struct vc_mem *mem, vc_gpa gpa, void *buf, uint64_t len)
 	if (!mem || !mem->is_frozen || (!buf && len > 0))
 		return -EINVAL;
 	for (; len > 0; gpa += n, to += n, len -= n) {
-		n = span(mem, gpa, len);
-		r = n > 0 ? mint(mem, gpa, n, VC_PERM_READ, &ptr) : -EFAULT;
+		n = len;
+		r = mint(mem, gpa, VC_PERM_READ, &n, &ptr);
 		if (r < 0)
 			return r;
 		memcpy(to, ptr, n);
@@ -96,28 +90,34 @@ int vc_mem_read(const struct vc_mem *mem, vc_gpa gpa, void *buf, uint64_t len)
 	return 0;
 }
 
-int vc_mem_write(const struct vc_mem *mem, vc_gpa gpa, const void *buf, uint64_t len)
+/* Walks the range; @is_trial: only whether it can be written. */
+static int write_range(const struct vc_mem *mem, vc_gpa gpa, const uint8_t *from, uint64_t len,
+		       bool is_trial)
 {
-	const uint8_t *from = buf;
 	uint64_t n;
 	void *ptr;
 	int r;
 
-	if (!mem || !mem->is_frozen || (!buf && len > 0))
-		return -EINVAL;
-	/* All or nothing: the map is frozen, so what passes here passes below. */
-	for (uint64_t done = 0; done < len; done += n) {
-		n = span(mem, gpa + done, len - done);
-		r = n > 0 ? mint(mem, gpa + done, n, VC_PERM_WRITE, &ptr) : -EFAULT;
+	for (; len > 0; gpa += n, from += n, len -= n) {
+		n = len;
+		r = mint(mem, gpa, VC_PERM_WRITE, &n, &ptr);
 		if (r < 0)
 			return r;
-	}
-	for (; len > 0; gpa += n, from += n, len -= n) {
-		n = span(mem, gpa, len);
-		r = mint(mem, gpa, n, VC_PERM_WRITE, &ptr);
-		vc_assert(r == 0);
+		if (is_trial)
+			continue;
 		memcpy(ptr, from, n);
 		vc_mem_dirty_mark(mem, gpa, n);
 	}
 	return 0;
+}
+
+int vc_mem_write(const struct vc_mem *mem, vc_gpa gpa, const void *buf, uint64_t len)
+{
+	int r;
+
+	if (!mem || !mem->is_frozen || (!buf && len > 0))
+		return -EINVAL;
+	/* All or nothing: the map is frozen, so what passes the trial passes. */
+	r = write_range(mem, gpa, buf, len, true);
+	return r < 0 ? r : write_range(mem, gpa, buf, len, false);
 }

@@ -251,6 +251,10 @@ static void huge_1g(void **state)
 	vc_mem_destroy(place(cfg).mem);
 	cfg.len_bytes = GIB(3);
 	assert_refused(fail_to_place(cfg), -ENOMEM,
+		       "3 huge pages of 1024 MiB needed, 2 are free on the nodes asked for");
+	cfg.numa = VC_NUMA_DEFAULT;
+	cfg.numa_nodes = 0;
+	assert_refused(fail_to_place(cfg), -ENOMEM,
 		       "3 huge pages of 1024 MiB needed, 2 are free; reserve more: echo 3 > "
 		       "/sys/kernel/mm/hugepages/hugepages-1048576kB/nr_hugepages");
 }

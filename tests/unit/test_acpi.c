@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Also covers: acpi_dsdt.c acpi_topology.c */
 /*
  * ACPI tables of many machines, read back by an independent reader here, and by iasl: each table is
  * disassembled without a warning, and the DSDT, compiled again, is the same to the byte.

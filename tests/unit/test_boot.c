@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Also covers: ram.c */
 /* What all formats share: telling them apart, configurations, and Debian's kernels themselves. */
 #include "boot_fixture.h"
 
@@ -247,41 +248,113 @@ static void files(void **state)
 	drop_temp(&initrd);
 }
 
-/* Fetched by scripts/fetch-kernel; compares with what readelf and the header itself say. */
+/* Every segment that readelf sees lies where it says, byte for byte; returns their number. */
+static int check_segments(const struct machine *m, const char *path)
+{
+	static uint8_t want[65536], got[sizeof(want)];
+	char command[512], line[512];
+	int nr = 0;
+
+	(void)snprintf(command, sizeof(command), "readelf -lW '%s'", path);
+	FILE *list = popen(command, "r");
+	FILE *file = fopen(path, "rbe");
+	assert_true(list && file);
+	while (fgets(line, sizeof(line), list)) {
+		unsigned long long off, virt, phys, file_len, mem_len;
+
+		if (sscanf(line, " LOAD %llx %llx %llx %llx %llx", &off, &virt, &phys, &file_len,
+			   &mem_len) != 5)
+			continue;
+		nr++;
+		assert_int_equal(fseek(file, (long)off, SEEK_SET), 0);
+		for (uint64_t at = 0; at < mem_len; at += sizeof(want)) {
+			size_t len = mem_len - at < sizeof(want) ? mem_len - at : sizeof(want);
+			size_t in_file = at >= file_len	       ? 0
+					 : file_len - at < len ? file_len - at
+							       : len;
+			memset(want, 0, sizeof(want));
+			assert_int_equal(fread(want, 1, in_file, file), in_file);
+			assert_int_equal(vc_mem_read(m->mem, phys + at, got, len), 0);
+			assert_memory_equal(got, want, len);
+		}
+	}
+	fclose(file);
+	assert_int_equal(pclose(list), 0);
+	return nr;
+}
+
+/* The PVH entry as readelf shows it: the description of the note of type 0x12, byte by byte. */
+static uint64_t readelf_entry(const char *path)
+{
+	char command[512], line[512];
+	uint64_t entry = 0;
+	bool is_next = false;
+
+	(void)snprintf(command, sizeof(command), "readelf -nW '%s'", path);
+	FILE *list = popen(command, "r");
+	assert_non_null(list);
+	while (fgets(line, sizeof(line), list)) {
+		char *desc = strstr(line, "description data:");
+
+		is_next |= strstr(line, "(0x00000012)") != NULL;
+		if (!desc || !is_next)
+			continue;
+		is_next = false;
+		char *at = desc + strlen("description data:");
+		for (int i = 0; i < 8 && *at && *at != '\n'; i++)
+			entry |= (uint64_t)strtoul(at, &at, 16) << (8 * i);
+	}
+	assert_int_equal(pclose(list), 0);
+	return entry;
+}
+
+/* A kernel fetched by scripts/fetch-kernel: what is loaded against what binutils say of it. */
+static void check_debian(const char *path, enum vc_boot_kind kind)
+{
+	struct vc_boot_config cfg = { .size = sizeof(cfg), .kernel.path = path };
+	struct vc_boot_entry e;
+	struct machine m;
+
+	make_machine(&m, 128, 3);
+	assert_result(vc_boot_load(m.mem, &cfg, &m.boot, &e), 0);
+	assert_int_equal(e.kind, kind);
+	assert_int_equal(e.kernel_gpa, 0x1000000);
+	if (kind == VC_BOOT_PVH) {
+		assert_true(check_segments(&m, path) >= 3);
+		assert_int_equal(e.regs.rip, readelf_entry(path));
+	} else {
+		assert_true(read_mem(&m, e.regs.rip, 8) != 0);
+	}
+	drop_machine(&m);
+}
+
 static void debian_kernels(void **state)
 {
 	static const struct {
-		const char *flavour, *file;
+		const char *name;
 		enum vc_boot_kind kind;
 	} kernels[] = {
-		{ "cloud", "bzimage", VC_BOOT_BZIMAGE },
-		{ "cloud", "vmlinux", VC_BOOT_PVH },
-		{ "full", "bzimage", VC_BOOT_BZIMAGE },
-		{ "full", "vmlinux", VC_BOOT_PVH },
+		{ "kernel-cloud/bzimage", VC_BOOT_BZIMAGE },
+		{ "kernel-cloud/vmlinux", VC_BOOT_PVH },
+		{ "kernel-full/bzimage", VC_BOOT_BZIMAGE },
+		{ "kernel-full/vmlinux", VC_BOOT_PVH },
 	};
 	const char *cache = getenv("LIBVIRTCORE_CACHE"), *home = getenv("HOME");
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(kernels); i++) {
-		struct vc_boot_entry e;
-		struct machine m;
 		char path[256];
 
-		(void)snprintf(path, sizeof(path), "%s%s/kernel-%s/%s", cache ? cache : home,
-			       cache ? "" : "/.cache/libvirtcore/lab", kernels[i].flavour,
-			       kernels[i].file);
+		(void)snprintf(path, sizeof(path), "%s%s/%s",
+			       cache  ? cache
+			       : home ? home
+				      : "",
+			       cache ? "" : "/.cache/libvirtcore/lab", kernels[i].name);
 		if (access(path, R_OK) != 0) {
 			print_message("%s is not there (scripts/fetch-kernel gets it)\n", path);
 			skip();
 		}
-		make_machine(&m, 128, 3);
-		struct vc_boot_config cfg = { .size = sizeof(cfg), .kernel.path = path };
-		assert_result(vc_boot_load(m.mem, &cfg, &m.boot, &e), 0);
-		assert_int_equal(e.kind, kernels[i].kind);
-		assert_int_equal(e.kernel_gpa, 0x1000000);
-		/* The kernel's code is where the CPU starts: not zeros. */
-		assert_true(read_mem(&m, e.regs.rip, 8) != 0);
-		drop_machine(&m);
+		check_debian(path, kernels[i].kind);
 	}
 }
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Also covers: elf_image.c */
 /* PVH kernels: segments, start info, register state, and ELF files that lie. */
 #include "boot_fixture.h"
 

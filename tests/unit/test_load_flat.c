@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Also covers: entry_x86.c */
 /* Flat images in their four modes. */
 #include "boot_fixture.h"
 

@@ -18,7 +18,8 @@ static const struct probe probes[] = {
 	{ KIB(64), KIB(8), VC_PERM_READ, 0 },
 	{ KIB(64), 1, VC_PERM_WRITE, -EROFS },
 	{ KIB(64), 1, VC_PERM_READ | VC_PERM_WRITE, -EROFS },
-	{ KIB(72), 1, VC_PERM_READ, -EFAULT }, /* the hole */
+	{ KIB(64), KIB(9), VC_PERM_WRITE, -EROFS }, /* both wrong */
+	{ KIB(72), 1, VC_PERM_READ, -EFAULT },	    /* the hole */
 	{ KIB(72), MIB(1), VC_PERM_READ, -EFAULT },
 	{ MIB(1) - 1, 2, VC_PERM_READ, -EFAULT },
 	{ MIB(1), MIB(1), VC_PERM_WRITE, 0 },

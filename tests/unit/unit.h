@@ -17,6 +17,23 @@
 
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 
+/* Sanitizers take terabytes of address space and have a thread: some limits cannot be tried. */
+#if defined(__has_feature)
+#define HAS_ASAN __has_feature(address_sanitizer)
+#define HAS_TSAN __has_feature(thread_sanitizer)
+#else
+#ifdef __SANITIZE_ADDRESS__
+#define HAS_ASAN 1
+#else
+#define HAS_ASAN 0
+#endif
+#ifdef __SANITIZE_THREAD__
+#define HAS_TSAN 1
+#else
+#define HAS_TSAN 0
+#endif
+#endif
+
 /* The call failed with @err, left a message for it, and the message contains @part. */
 #define assert_refused(call, err, part) assert_refused_at((call), (err), (part), __FILE__, __LINE__)
 
