@@ -45,7 +45,6 @@ static int load_shape(const struct vc_vm *vm, struct vc_state_reader *reader)
 {
 	uint32_t version;
 	int r = vc_state_open(reader, "vm", 1, &version);
-	int r2;
 
 	if (r < 0)
 		return r;
@@ -62,8 +61,8 @@ static int load_shape(const struct vc_vm *vm, struct vc_state_reader *reader)
 		r = expect(vm, reader, 8, vm->shape.layout.low_bytes, "RAM below 4 GiB");
 	if (r == 0)
 		r = expect(vm, reader, 8, vm->shape.layout.high_bytes, "RAM above 4 GiB");
-	r2 = vc_state_close(reader);
-	return r < 0 ? r : r2;
+	/* After a refusal the rest is unread, and closing would put its own message over this one. */
+	return r < 0 ? r : vc_state_close(reader);
 }
 
 static int check_state(const struct vc_vm *vm, const void *stream, enum vc_vm_state wanted)
