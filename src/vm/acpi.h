@@ -25,7 +25,6 @@ struct vc__acpi_machine {
 	uint32_t platform; /* enum vc_platform */
 	uint32_t nr_serials;
 	bool has_irqchip; /* LAPICs and IOAPIC are there */
-	bool has_pit;	  /* IRQ 0 comes in at GSI 2 */
 };
 
 #define VC__ACPI_TABLES_MAX 8u

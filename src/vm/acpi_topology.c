@@ -12,7 +12,6 @@
 enum {
 	MADT_LAPIC = 0,
 	MADT_IOAPIC = 1,
-	MADT_OVERRIDE = 2,
 	MADT_X2APIC = 9,
 	SRAT_LAPIC = 0,
 	SRAT_MEMORY = 1,
@@ -56,16 +55,7 @@ void vc__acpi_put_madt(struct vc__bytes *b, const struct vc__acpi_machine *m)
 	vc__bytes_u16(b, 0); /* id: what the hardware says after reset, so nobody rewrites it */
 	vc__bytes_u32(b, VC_IOAPIC_BASE);
 	vc__bytes_u32(b, 0); /* first GSI */
-
-	/* GSIs are ISA's interrupt numbers, edge, active high: only the PIT is elsewhere. */
-	if (!m->has_pit)
-		return;
-	vc__bytes_u8(b, MADT_OVERRIDE);
-	vc__bytes_u8(b, 10);
-	vc__bytes_u8(b, 0); /* bus: ISA */
-	vc__bytes_u8(b, 0); /* IRQ */
-	vc__bytes_u32(b, 2);
-	vc__bytes_u16(b, 0); /* as the bus has it */
+	/* No overrides: GSIs are ISA's interrupt numbers, KVM's PIT at pin 0 too; edge, active high. */
 }
 
 static void put_srat_cpu(struct vc__bytes *b, uint32_t id, uint32_t node)

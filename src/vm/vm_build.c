@@ -173,7 +173,6 @@ int vc__vm_shape_init(struct vc_vm *vm, const struct vc_cpu_model *model,
 		.platform = vm->platform,
 		.nr_serials = vm->nr_serials,
 		.has_irqchip = vm->cfg.irqchip != VC_IRQCHIP_NONE,
-		.has_pit = vm->cfg.has_pit,
 	};
 	return 0;
 }

@@ -18,7 +18,7 @@
 
 struct shape {
 	uint32_t nr_vcpus, id_step, nr_nodes, platform, nr_serials;
-	bool has_irqchip, has_pit;
+	bool has_irqchip;
 };
 
 struct made {
@@ -58,7 +58,6 @@ static struct made *make(const struct shape *s)
 		.platform = s->platform,
 		.nr_serials = s->nr_serials,
 		.has_irqchip = s->has_irqchip,
-		.has_pit = s->has_pit,
 	};
 	assert_result(vc__acpi_build(&d->machine, &d->acpi), 0);
 	return d;
@@ -143,7 +142,7 @@ static void check_fadt(const struct made *d, const struct shape *s)
 static void check_madt(const struct made *d, const struct shape *s)
 {
 	const uint8_t *t = find(&d->acpi, "APIC");
-	uint32_t nr_cpus = 0, nr_ioapics = 0, nr_overrides = 0;
+	uint32_t nr_cpus = 0, nr_ioapics = 0;
 
 	assert_int_equal(t != NULL, s->has_irqchip);
 	if (!t)
@@ -174,18 +173,12 @@ static void check_madt(const struct made *d, const struct shape *s)
 			assert_int_equal(get(e, 8, 4), 0);
 			nr_ioapics++;
 			break;
-		case 2:
-			assert_int_equal(e[3], 0);
-			assert_int_equal(get(e, 4, 4), 2);
-			nr_overrides++;
-			break;
 		default:
 			fail_msg("MADT entry of type %u", e[0]);
 		}
 	}
 	assert_int_equal(nr_cpus, s->nr_vcpus);
 	assert_int_equal(nr_ioapics, 1);
-	assert_int_equal(nr_overrides, s->has_pit);
 }
 
 static void check_srat(const struct made *d, const struct shape *s)
@@ -352,8 +345,7 @@ static void devices(void **state)
 				       .id_step = 1,
 				       .platform = platform,
 				       .nr_serials = platform % 5,
-				       .has_irqchip = platform % 3 != 0,
-				       .has_pit = platform % 2 != 0 });
+				       .has_irqchip = platform % 3 != 0 });
 }
 
 static void many_nodes(void **state)
