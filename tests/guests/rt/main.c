@@ -15,7 +15,10 @@ const struct guest_start_info *rt_start;
 void guest_exit(int code)
 {
 	guest_out8(GUEST_EXIT_PORT, (u8)code);
-	guest_hlt_forever(); /* nobody listens on the port */
+	/* nobody listens on the port */
+	if (guest_arg(&rt_info, "again", 0))
+		guest_out8(0x64, 0xfe);
+	guest_hlt_forever();
 }
 
 void *guest_memset(void *dst, int byte, size_t len)
