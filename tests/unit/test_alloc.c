@@ -307,6 +307,49 @@ static void foreign(void **state)
 	assert_int_equal(nr_released, 1);
 }
 
+static uint64_t free_huge_pages(void)
+{
+	FILE *f = fopen("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages", "r");
+	unsigned long nr = 0;
+
+	if (f) {
+		if (fscanf(f, "%lu", &nr) != 1)
+			nr = 0;
+		fclose(f);
+	}
+	return nr;
+}
+
+/* Reserved by mmap() already, so that no later touch can fail. */
+static void hugetlb(void **state)
+{
+	uint64_t before = free_huge_pages();
+	struct vc_region *r;
+
+	(void)state;
+	if (before < 2) {
+		print_message("skipped: 2 free huge pages needed, %u found\n",
+			      (unsigned int)before);
+		skip();
+	}
+	r = make((struct vc_region_config){ .len_bytes = MIB(4), .kind = VC_REGION_HUGETLB });
+	assert_int_equal(r->page_bytes, MIB(2));
+	assert_int_equal((uintptr_t)r->hva % MIB(2), 0);
+	assert_true(has_vm_flag(r, " ht"));
+	assert_false(has_vm_flag(r, " nr"));
+	assert_int_equal(smaps_kib(r, "KernelPageSize:"), 2048);
+	assert_int_equal(free_huge_pages(), before);
+	memset(r->hva, 1, MIB(4));
+	assert_int_equal(free_huge_pages(), before - 2);
+	assert_refused(vc_region_discard(r, 0, 4096), -EINVAL, "multiples of 2097152");
+	assert_result(vc_region_discard(r, 0, MIB(2)), 0);
+	assert_int_equal(free_huge_pages(), before - 1);
+	assert_int_equal(r->hva[MIB(2)], 1);
+	assert_int_equal(ftruncate(vc_region_fd(r), 0), -1);
+	vc_region_put(r);
+	assert_int_equal(free_huge_pages(), before);
+}
+
 /* Larger than the host: no page is there until it is touched. */
 static void one_tebibyte(void **state)
 {
@@ -427,6 +470,7 @@ int main(void)
 		cmocka_unit_test(private_and_readonly_file),
 		cmocka_unit_test(bad_files),
 		cmocka_unit_test(foreign),
+		cmocka_unit_test(hugetlb),
 		cmocka_unit_test(one_tebibyte),
 		cmocka_unit_test(limits),
 		cmocka_unit_test(config_versions),
