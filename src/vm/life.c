@@ -113,7 +113,7 @@ static int reset_machine(struct vc_vm *vm)
 		if (r < 0)
 			return r;
 	}
-	return vc__vm_load_guest(vm);
+	return vc__vm_load_guest(vm, false);
 }
 
 static void stop_now(struct vc_vm *vm, unsigned int asked)

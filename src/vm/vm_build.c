@@ -8,6 +8,8 @@
  */
 #include "vm_impl.h"
 
+#include "load.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -178,7 +180,7 @@ int vc__vm_shape_init(struct vc_vm *vm, const struct vc_cpu_model *model,
 }
 
 /* Tables, kernel, first vCPU's registers: what a reset has to do again. */
-int vc__vm_load_guest(struct vc_vm *vm)
+int vc__vm_load_guest(struct vc_vm *vm, bool is_fresh)
 {
 	const struct vc__layout *layout = &vm->shape.layout;
 	struct vc_boot_machine machine = { .ranges = layout->e820, .nr_ranges = layout->nr_e820 };
@@ -188,7 +190,7 @@ int vc__vm_load_guest(struct vc_vm *vm)
 		r = vc__acpi_write(vm->mem, &vm->shape.acpi, &machine.rsdp);
 	if (r < 0 || !vm->has_boot)
 		return r;
-	r = vc_boot_load(vm->mem, &vm->boot, &machine, &vm->entry);
+	r = vc__boot_load(vm->mem, &vm->boot, &machine, is_fresh, &vm->entry);
 	if (r < 0)
 		return r;
 	return vc_vcpu_set_regs(vm->cpus[0].vcpu, &vm->entry.regs, &vm->entry.sregs);
@@ -211,7 +213,7 @@ static int build_all(struct vc_vm *vm)
 	if (r == 0)
 		r = vc__vm_devices_build(vm, vm->shape.layout.low_bytes,
 					 vm->shape.layout.high_bytes);
-	return r < 0 ? r : vc__vm_load_guest(vm);
+	return r < 0 ? r : vc__vm_load_guest(vm, true);
 }
 
 int vc_vm_build(struct vc_vm *vm)

@@ -10,6 +10,8 @@
  */
 #include "vm_impl.h"
 
+#include "load.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -261,7 +263,7 @@ static void check_boot(struct check *c, const struct vc__layout *layout, bool ha
 	if (!holds(c, vc_mem_create(&mem)))
 		return;
 	if (make_sparse(c, layout, mem) && has_files)
-		(void)holds(c, vc_boot_load(mem, &c->vm->boot, &machine, &entry));
+		(void)holds(c, vc__boot_load(mem, &c->vm->boot, &machine, true, &entry));
 	vc_mem_destroy(mem);
 }
 
