@@ -150,7 +150,7 @@ int vc_bus_claim(struct vc_bus *bus, uint64_t base, uint64_t len, struct vc_devi
 	if (at < bus->nr_ranges && bus->ranges[at].base <= last)
 		return refuse_overlap(&bus->ranges[at], base, len, dev);
 
-	ranges = reallocarray(bus->ranges, bus->nr_ranges + 1, sizeof(*ranges));
+	ranges = realloc(bus->ranges, (bus->nr_ranges + 1) * sizeof(*ranges));
 	if (!ranges)
 		return vc_error_set(-ENOMEM, "devices", dev->name, "no memory");
 	memmove(&ranges[at + 1], &ranges[at], (bus->nr_ranges - at) * sizeof(*ranges));
