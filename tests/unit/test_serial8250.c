@@ -2,6 +2,12 @@
 /* The UART: registers, FIFOs, sources and their order, modem lines, back-pressure, Linux's probe. */
 #include "uart_unit.h"
 
+#include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <unistd.h>
+
 static int setup(void **state)
 {
 	*state = make_rig();
@@ -394,6 +400,101 @@ static void linux_finds_a_16550a(void **state)
 	assert_int_equal(rig->nr_out, 0);
 }
 
+#define NR_CHARS 20000u
+
+struct reader {
+	int fd;
+	unsigned int sum, nr;
+};
+
+static void *read_all(void *arg)
+{
+	struct reader *reader = arg;
+	uint8_t buf[512];
+	ssize_t n, i;
+
+	while ((n = read(reader->fd, buf, sizeof(buf))) > 0)
+		for (i = 0; i < n; i++, reader->nr++)
+			reader->sum = reader->sum * 31 + buf[i];
+	return NULL;
+}
+
+struct poller {
+	struct vc_device *dev;
+	int wake[2];
+	atomic_bool is_over;
+};
+
+static void wake_poller(void *opaque)
+{
+	struct poller *poller = opaque;
+
+	assert_int_equal(write(poller->wake[1], "w", 1), 1);
+}
+
+static void *poll_it(void *arg)
+{
+	struct poller *poller = arg;
+	struct pollfd fds[1 + VC_DEVICE_POLLFDS_MAX] = {
+		{ .fd = poller->wake[0], .events = POLLIN },
+	};
+	char buf[64];
+
+	while (!atomic_load(&poller->is_over)) {
+		size_t nr = vc_device_pollfds(poller->dev, fds + 1, VC_DEVICE_POLLFDS_MAX);
+
+		assert_true(poll(fds, 1 + nr, 10000) > 0); /* a lost wake would end here */
+		if (fds[0].revents)
+			assert_true(read(poller->wake[0], buf, sizeof(buf)) > 0);
+		vc_device_dispatch(poller->dev, fds + 1, nr);
+	}
+	return NULL;
+}
+
+/* A guest writes as THRE allows, a slow reader at the far end, the poller between: none is lost. */
+static void writer_poller_and_reader(void **state)
+{
+	struct vc_stream_config far = { .size = sizeof(far), .kind = VC_STREAM_FDS, .in_fd = -1 };
+	struct vc_serial8250_config cfg = { .size = sizeof(cfg) };
+	struct poller poller = { .is_over = false };
+	struct reader reader = { 0 };
+	pthread_t reading, polling;
+	unsigned int i, sum = 0;
+	int fds[2];
+
+	(void)state;
+	assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+	assert_int_equal(pipe2(poller.wake, O_CLOEXEC), 0);
+	assert_int_equal(fcntl(fds[1], F_SETPIPE_SZ, 4096), 4096);
+	far.out_fd = fds[1];
+	assert_result(vc_stream_open(&far, &cfg.stream), 0);
+	close(fds[1]);
+	assert_result(vc_serial8250_create(&cfg, &poller.dev), 0);
+	vc_device_set_wake(poller.dev, wake_poller, &poller);
+	reader.fd = fds[0];
+	assert_int_equal(pthread_create(&polling, NULL, poll_it, &poller), 0);
+	assert_int_equal(pthread_create(&reading, NULL, read_all, &reader), 0);
+	out8(poller.dev, REG_FCR, FCR_ENABLE);
+	for (i = 0; i < NR_CHARS; i++) {
+		while (!(in8(poller.dev, REG_LSR) & LSR_THRE))
+			(void)sched_yield();
+		out8(poller.dev, REG_DATA, (uint8_t)(i * 7));
+		sum = sum * 31 + (uint8_t)(i * 7);
+	}
+	while (!(in8(poller.dev, REG_LSR) & LSR_TEMT))
+		(void)sched_yield();
+	atomic_store(&poller.is_over, true);
+	wake_poller(&poller);
+	assert_int_equal(pthread_join(polling, NULL), 0);
+	vc_device_destroy(poller.dev); /* closes the pipe: the reader ends */
+	assert_int_equal(pthread_join(reading, NULL), 0);
+	assert_int_equal(reader.nr, NR_CHARS);
+	assert_int_equal(reader.sum, sum);
+	close(fds[0]);
+	close(poller.wake[0]);
+	close(poller.wake[1]);
+}
+
 static void nobody_there(void **state)
 {
 	struct vc_serial8250_config cfg = { .size = sizeof(cfg), .name = "lone" };
@@ -445,6 +546,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(data_loops_back, setup, teardown),
 		cmocka_unit_test_setup_teardown(fcr_clears, setup, teardown),
 		cmocka_unit_test_setup_teardown(linux_finds_a_16550a, setup, teardown),
+		cmocka_unit_test(writer_poller_and_reader),
 		cmocka_unit_test_setup_teardown(nobody_there, setup, teardown),
 		cmocka_unit_test_setup_teardown(refuses, setup, teardown),
 	};
