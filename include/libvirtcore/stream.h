@@ -61,9 +61,9 @@ struct vc_stream;
  * @cfg: copied.
  * @ret_stream: the stream, owned by the caller; untouched on failure.
  * Context: any thread; may block shortly in open(2).
- * Returns: 0, or -EINVAL (fields that the kind needs or does not have), -E2BIG, -EEXIST or
- *          -EADDRINUSE (socket path: named), -EACCES, -ENOENT, -EBADF, -ENAMETOOLONG, -EMFILE,
- *          -ENOMEM.
+ * Returns: 0, or -EINVAL (fields that the kind needs or does not have), -E2BIG,
+ *          -EADDRINUSE (something is at the socket path: named), -EACCES, -ENOENT, -EBADF,
+ *          -ENAMETOOLONG, -EMFILE, -ENOMEM.
  * Spec: none.   Since: 0.1
  */
 VC_API int vc_stream_open(const struct vc_stream_config *cfg, struct vc_stream **ret_stream);
