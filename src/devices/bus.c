@@ -98,7 +98,9 @@ int vc_bus_create(enum vc_space space, struct vc_bus **ret_bus)
 {
 	struct vc_bus *bus;
 
-	if (!ret_bus || (space != VC_SPACE_PIO && space != VC_SPACE_MMIO))
+	if (!ret_bus)
+		return vc_error_set(-EINVAL, "devices", "bus", "ret_bus is needed");
+	if (space != VC_SPACE_PIO && space != VC_SPACE_MMIO)
 		return vc_error_set(-EINVAL, "devices", "bus", "space %d is unknown", (int)space);
 	bus = calloc(1, sizeof(*bus));
 	if (!bus)
