@@ -94,14 +94,21 @@ struct vc__feature_set vc__feature_without(const struct vc__feature_set *a,
 /* Components of XCR0 and IA32_XSS that the host has, with a place in the save area. */
 static uint64_t host_xstate(const struct vc__cpuid_host *host)
 {
-	struct vc__cpuid_leaf user = vc__cpuid_host_leaf(host, 0xd, 0);
-	struct vc__cpuid_leaf super = vc__cpuid_host_leaf(host, 0xd, 1);
-	uint64_t mask = (uint64_t)(user.edx | super.edx) << 32 | user.eax | super.ecx;
+	uint64_t mask = 0, placed = 0;
 
-	for (uint32_t i = 2; i < 63; i++)
-		if (vc__cpuid_host_leaf(host, 0xd, i).eax == 0)
-			mask &= ~(1ull << i);
-	return mask;
+	for (size_t i = 0; i < host->nr_leaves; i++) {
+		const struct vc__cpuid_leaf *leaf = &host->leaves[i];
+
+		if (leaf->function != 0xd)
+			continue;
+		if (leaf->index == 0)
+			mask |= (uint64_t)leaf->edx << 32 | leaf->eax;
+		else if (leaf->index == 1)
+			mask |= (uint64_t)leaf->edx << 32 | leaf->ecx;
+		else if (leaf->index < 63 && leaf->eax != 0)
+			placed |= 1ull << leaf->index;
+	}
+	return mask & (placed | 3); /* x87 and SSE have no leaf of their own */
 }
 
 void vc__cpuid_offered(const struct vc__cpuid_host *host, struct vc__feature_set *ret_set)

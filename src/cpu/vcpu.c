@@ -102,7 +102,7 @@ static int get_leaves(const struct vc_partition *partition, const struct vc_vcpu
 {
 	if (!cfg->model)
 		return 0;
-	vc_auto_free struct vc__cpuid_leaf *leaves = calloc(VC__CPUID_LEAVES_MAX, sizeof(*leaves));
+	vc_auto_free struct vc__cpuid_leaf *leaves = malloc(VC__CPUID_LEAVES_MAX * sizeof(*leaves));
 	if (!leaves)
 		return vc__no_memory(partition->name, "a vCPU");
 	int nr = vc__cpu_model_cpuid(cfg->model, cfg->idx, leaves, VC__CPUID_LEAVES_MAX);

@@ -152,17 +152,14 @@ static void *control_main(void *opaque)
 {
 	struct vc_vm *vm = opaque;
 	size_t room = 1 + vm->nr_devices * VC_DEVICE_POLLFDS_MAX;
-	vc_auto_free struct pollfd *fds = calloc(room, sizeof(*fds));
 	int r = open_thread(vm, false, 0);
 
-	if (r == 0 && fds == NULL)
-		r = -ENOMEM;
 	if (!report_ready(vm, r, &vm->control_err))
 		return NULL;
 	/* Acquire: pairs with vc__runner_join(). */
 	while (!atomic_load_explicit(&vm->has_control_ended, memory_order_acquire))
-		poll_once(vm, fds, room, -1);
-	poll_once(vm, fds, room, 0); /* a last chance for output that is still held */
+		poll_once(vm, vm->control_fds, room, -1);
+	poll_once(vm, vm->control_fds, room, 0); /* a last chance for output that is still held */
 	return NULL;
 }
 

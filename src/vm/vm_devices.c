@@ -358,7 +358,11 @@ int vc__vm_devices_build(struct vc_vm *vm, uint64_t low_bytes, uint64_t high_byt
 	if (r < 0)
 		return r;
 	vm->poll_counts = calloc(vm->nr_devices + 1, sizeof(vm->poll_counts[0]));
-	return vm->poll_counts == NULL ? vc_error_set(-ENOMEM, "vm", vm->name, "no memory") : 0;
+	vm->control_fds =
+		calloc(1 + vm->nr_devices * VC_DEVICE_POLLFDS_MAX, sizeof(vm->control_fds[0]));
+	if (vm->poll_counts == NULL || vm->control_fds == NULL)
+		return vc_error_set(-ENOMEM, "vm", vm->name, "no memory");
+	return 0;
 }
 
 void vc__vm_devices_unbuild(struct vc_vm *vm)
@@ -378,4 +382,6 @@ void vc__vm_devices_unbuild(struct vc_vm *vm)
 	vm->nr_devices = nr_kept;
 	free(vm->poll_counts);
 	vm->poll_counts = NULL;
+	free(vm->control_fds);
+	vm->control_fds = NULL;
 }

@@ -144,6 +144,8 @@ struct vc_vm {
 	atomic_ullong asked_code; /* debug exit's value */
 	atomic_bool has_control_ended;
 	int wake_fd;	      /* the polling thread's: ask for pollfds again, or end */
+	/* what the control thread polls; made here because a thread's first malloc costs an arena */
+	struct pollfd *control_fds;
 	uint8_t *poll_counts; /* per device, entries of the last vc_vm_pollfds(): polling thread */
 
 	/* events */
