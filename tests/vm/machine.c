@@ -210,8 +210,8 @@ static void add_devices(struct machine *m, const struct machine_config *cfg)
 	static const struct vc_place places[] = { { VC_SPACE_PIO, BOX_PORT, 8, 0 },
 						  { VC_SPACE_PIO, BOX_ACK, 8, 1 },
 						  { VC_SPACE_MMIO, BOX_ADDR, BOX_BYTES, 2 } };
-	const uint32_t platform =
-		VC_PLATFORM_I8042 | VC_PLATFORM_PM | VC_PLATFORM_DEBUG_EXIT | VC_PLATFORM_PVPANIC;
+	const uint32_t platform = VC_PLATFORM_RTC | VC_PLATFORM_I8042 | VC_PLATFORM_PM |
+				  VC_PLATFORM_DEBUG_EXIT | VC_PLATFORM_PVPANIC;
 	struct vc_stream_config scfg = { .size = sizeof(scfg),
 					 .kind = VC_STREAM_OPS,
 					 .ops = &console_ops,
