@@ -5,7 +5,8 @@
  * saves it and goes on in a new one must see the same accesses and the same sum.
  * Parameters: n (100) steps, seed (1), port (0x700): 4 ports of any width, addr (0xd0000000): one
  * page; pio=0, mmio=0: leave these out; avx=0: leave AVX out (default: used where it is there);
- * ring0=0: no accesses from ring 0; verbose=1: the sum after each step.
+ * ring0=0: no accesses from ring 0; segs=0: DS and ES are not looked at; verbose=1: the sum after
+ * each step.
  * The host answers reads with any function of the accesses so far, never of time.
  * Output: "steps n=N avx=A sum=S".
  */
@@ -44,6 +45,7 @@ static struct steps_regs regs;
 static u8 buf[64];
 static u64 based[2][512]; /* what FS and GS point into */
 static u64 rng, sum = GUEST_SUM_INIT, port, addr;
+static bool has_segs;
 
 static void randomize(void *at, size_t len)
 {
@@ -123,7 +125,8 @@ static void add_registers(void)
 		sum = guest_sum(sum, in_buf <= sizeof(buf) ? in_buf : regs.gpr[i]);
 	}
 	sum = guest_sum(sum, regs.rflags & 0xcd5);
-	sum = guest_sum(sum, regs.ds << 16 | regs.es);
+	if (has_segs)
+		sum = guest_sum(sum, regs.ds << 16 | regs.es);
 	sum = guest_sum(sum, regs.fs_0);
 	sum = guest_sum(sum, regs.gs_0);
 	/* FCW and FSW but for C1, which software CPUs do not set */
@@ -182,6 +185,7 @@ int guest_main(const struct guest_info *info)
 	rng = guest_arg(info, "seed", 1);
 	port = guest_arg(info, "port", 0x700);
 	addr = guest_arg(info, "addr", 0xd0000000);
+	has_segs = guest_arg(info, "segs", 1);
 	regs.avx = guest_arg(info, "avx", 1) && (guest_enable_xsave() & 4);
 	randomize(based, sizeof(based));
 	guest_wrmsr(MSR_FS_BASE, (u64)based[0]);
