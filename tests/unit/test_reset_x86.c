@@ -2,6 +2,13 @@
 /* After a reset a vCPU is as a new one, and a guest started again does what it did before. */
 #include "cpu_fixture.h"
 
+/* But for the type: accessed or not, TSS of 16 or 32 bits, in that AMD's and Intel's differ. */
+static void check_segment(struct vc_x86_segment *used, struct vc_x86_segment *fresh)
+{
+	used->type = fresh->type;
+	assert_memory_equal(used, fresh, sizeof(*used));
+}
+
 static void check_like_new(struct rig *rig, struct vc_vcpu *used, struct vc_vcpu *fresh)
 {
 	uint32_t page[2][VC_LAPIC_BYTES / 4];
@@ -13,10 +20,11 @@ static void check_like_new(struct rig *rig, struct vc_vcpu *used, struct vc_vcpu
 	regs[0].rdx = regs[1].rdx = 0; /* the processor's signature, from its CPUID */
 	assert_memory_equal(&regs[0], &regs[1], sizeof(regs[0]));
 	assert_int_equal(sregs[0].cs.base, 0xffff0000);
-	assert_memory_equal(&sregs[0].cs, &sregs[1].cs, sizeof(sregs[0].cs));
-	assert_memory_equal(&sregs[0].tr, &sregs[1].tr, sizeof(sregs[0].tr));
-	assert_memory_equal(&sregs[0].ldt, &sregs[1].ldt, sizeof(sregs[0].ldt));
-	assert_memory_equal(&sregs[0].ds, &sregs[1].ds, sizeof(sregs[0].ds));
+	check_segment(&sregs[0].cs, &sregs[1].cs);
+	check_segment(&sregs[0].tr, &sregs[1].tr);
+	check_segment(&sregs[0].ldt, &sregs[1].ldt);
+	check_segment(&sregs[0].ds, &sregs[1].ds);
+	check_segment(&sregs[0].ss, &sregs[1].ss);
 	assert_int_equal(sregs[0].cr0, sregs[1].cr0);
 	assert_int_equal(sregs[0].cr3, sregs[1].cr3);
 	assert_int_equal(sregs[0].cr4, sregs[1].cr4);
@@ -59,6 +67,7 @@ static void test_registers_are_like_new(void **state)
 static void test_a_guest_runs_again(void **state)
 {
 	struct vc_partition_config cfg = { .irqchip = VC_IRQCHIP_KERNEL, .has_pit = true };
+	const char *parameters = steps_parameters();
 	uint64_t sum = 0;
 	uint32_t entry;
 	struct rig rig;
@@ -73,12 +82,14 @@ static void test_a_guest_runs_again(void **state)
 
 		world_init(&world);
 		entry = rig_load_elf(&rig, "steps.elf");
-		rig_start_pvh(&rig, entry, "n=20");
+		rig_start_pvh(&rig, entry, parameters);
 		/* the second time it is cut off half-way */
-		for (uint32_t j = 0; i == 1 && j < 30; j++)
+		for (uint32_t j = 0; i == 1 && j < 30 && !world.is_over; j++)
 			world_answer(&world, rig_run(&rig));
 		if (i != 1)
 			rig_finish(&rig, &world);
+		if (i != 1)
+			assert_int_equal(world.code, 0);
 		if (i == 2)
 			assert_int_equal(world.sum, sum);
 		sum = i == 0 ? world.sum : sum;
