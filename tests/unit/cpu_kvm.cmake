@@ -29,3 +29,20 @@ vc_add_cpu_test(test_kvm_irq)
 vc_add_cpu_test(test_kvm_x86)
 vc_add_cpu_test(test_reset_x86)
 vc_add_cpu_test(test_vcpu_state)
+
+# The counts that are promised: 100,000 kicks per mode, 10,000 lives of a partition.
+if(TARGET test_vcpu)
+  vc_register_test(test_vcpu.long COMMAND test_vcpu 100000 LABELS unit TIMEOUT 1800 LONG)
+endif()
+if(TARGET test_partition)
+  vc_register_test(test_partition.long COMMAND test_partition 10000 LABELS unit TIMEOUT 3600 LONG)
+endif()
+# The same programs where KVM is the real one, on AMD's virtualization.
+if(NOT VC_SANITIZE AND NOT VC_COVERAGE)
+  foreach(test vcpu kvm_vcpu irq doorbell state_x86 reset_x86 kvm_dirty partition)
+    if(TARGET test_${test})
+      vc_register_test(lab.cpu.${test} LABELS lab TIMEOUT 600 LONG SERIAL
+        COMMAND ${PROJECT_SOURCE_DIR}/tests/lab/lab kvm $<TARGET_FILE:test_${test}>)
+    endif()
+  endforeach()
+endif()
