@@ -11,6 +11,9 @@
 #include <string.h>
 
 #define CPUID_KVM_FEATURES 0x40000001u
+#define CPUID_BRAND_FIRST  0x80000002u
+#define CPUID_BRAND_LAST   0x80000004u
+#define HYPERVISOR_BIT	   (1u << 31) /* 1.ECX */
 #define TSC_DEADLINE_BIT   (1u << 24) /* leaf 1, ECX */
 #define KVM_STEAL_TIME_BIT (1u << 5)
 #define MSRS_MAX	   1024u
@@ -19,6 +22,28 @@
 #ifndef KVM_VCPUEVENT_VALID_TRIPLE_FAULT
 #error "Linux 6.0 headers or newer are needed"
 #endif
+
+/* A leaf as KVM offers it, and what KVM leaves to its user: the hypervisor bit, the CPU's name. */
+static struct vc__cpuid_leaf offered_leaf(const struct kvm_cpuid_entry2 *e)
+{
+	struct vc__cpuid_leaf leaf = {
+		.function = e->function,
+		.index = e->index,
+		.has_index = e->flags & KVM_CPUID_FLAG_SIGNIFCANT_INDEX,
+		.eax = e->eax,
+		.ebx = e->ebx,
+		.ecx = e->ecx,
+		.edx = e->edx,
+	};
+
+	if (leaf.function == 1)
+		leaf.ecx |= HYPERVISOR_BIT;
+	if (leaf.function >= CPUID_BRAND_FIRST && leaf.function <= CPUID_BRAND_LAST)
+		__asm__("cpuid"
+			: "=a"(leaf.eax), "=b"(leaf.ebx), "=c"(leaf.ecx), "=d"(leaf.edx)
+			: "a"(leaf.function), "c"(0));
+	return leaf;
+}
 
 static int load_cpuid(struct vc__kvm_host *kvm)
 {
@@ -40,17 +65,7 @@ static int load_cpuid(struct vc__kvm_host *kvm)
 	for (uint32_t i = 0; i < all->nent; i++) {
 		const struct kvm_cpuid_entry2 *e = &all->entries[i];
 
-		leaves[i] = (struct vc__cpuid_leaf){
-			.function = e->function,
-			.index = e->index,
-			.has_index = e->flags & KVM_CPUID_FLAG_SIGNIFCANT_INDEX,
-			.eax = e->eax,
-			.ebx = e->ebx,
-			.ecx = e->ecx,
-			.edx = e->edx,
-		};
-		if (e->function == 1)
-			leaves[i].ecx |= 1u << 31; /* hypervisor: KVM leaves this bit to us */
+		leaves[i] = offered_leaf(e);
 		if ((e->function == 1 && e->ecx & 1u << 5) ||	      /* VMX */
 		    (e->function == 0x80000001u && e->ecx & 1u << 2)) /* SVM */
 			late |= 1ull << VC_CAP_NESTED;
