@@ -32,6 +32,10 @@ struct range {
 	uint32_t number; /* the device's own */
 };
 
+/* By size of access; 0 for those that are none. */
+static const uint64_t masks[] = { 0, UINT8_MAX, UINT16_MAX, 0, UINT32_MAX, 0, 0, 0, UINT64_MAX };
+#define NR_MASKS (sizeof(masks) / sizeof(masks[0]))
+
 struct vc_bus {
 	struct range *ranges; /* by base, disjoint */
 	size_t nr_ranges;
@@ -70,7 +74,7 @@ static __attribute__((noinline)) const struct range *search(const struct vc_bus 
 	return nr && is_within(&bus->ranges[nr - 1], addr, size) ? &bus->ranges[nr - 1] : NULL;
 }
 
-/* Only a bus with ranges is asked. */
+/* There is a ranges[0] always, on an empty bus one of no length. */
 static const struct range *find(const struct vc_bus *bus, uint64_t addr, unsigned int size)
 {
 	const struct range *range = &bus->ranges[bus->hints[addr >> bus->shift & (NR_HINTS - 1)]];
@@ -103,8 +107,12 @@ int vc_bus_create(enum vc_space space, struct vc_bus **ret_bus)
 	if (space != VC_SPACE_PIO && space != VC_SPACE_MMIO)
 		return vc_error_set(-EINVAL, "devices", "bus", "space %d is unknown", (int)space);
 	bus = calloc(1, sizeof(*bus));
-	if (!bus)
+	if (bus)
+		bus->ranges = calloc(1, sizeof(*bus->ranges));
+	if (!bus || !bus->ranges) {
+		free(bus);
 		return vc_error_set(-ENOMEM, "devices", "bus", "no memory");
+	}
 	bus->space = space;
 	bus->shift = space == VC_SPACE_PIO ? PIO_SHIFT : MMIO_SHIFT;
 	atomic_init(&bus->nr_unclaimed, 0);
@@ -181,12 +189,12 @@ static __attribute__((cold, noinline)) int refuse_access(const struct vc_bus *bu
 			    bus && bus->is_frozen ? "" : " not");
 }
 
-static __attribute__((cold, noinline)) int count_unclaimed(struct vc_bus *bus, unsigned int size,
+static __attribute__((cold, noinline)) int count_unclaimed(struct vc_bus *bus, uint64_t mask,
 							   bool is_write, uint64_t *value)
 {
 	atomic_fetch_add_explicit(&bus->nr_unclaimed, 1, memory_order_relaxed);
 	if (!is_write)
-		*value = UINT64_MAX >> (64 - 8 * size);
+		*value = mask;
 	return 1;
 }
 
@@ -197,12 +205,12 @@ int vc_bus_access(struct vc_bus *bus, uint64_t addr, unsigned int size, bool is_
 	struct vc_access access;
 	uint64_t mask;
 
-	if (!bus || !value || size - 1 > 7 || (size & (size - 1)) || !bus->is_frozen)
+	mask = size < NR_MASKS ? masks[size] : 0;
+	if (!bus || !value || !mask || !bus->is_frozen)
 		return refuse_access(bus, size);
-	range = bus->nr_ranges ? find(bus, addr, size) : NULL;
+	range = find(bus, addr, size);
 	if (!range)
-		return count_unclaimed(bus, size, is_write, value);
-	mask = UINT64_MAX >> (64 - 8 * size);
+		return count_unclaimed(bus, mask, is_write, value);
 	access.range = range->number;
 	access.size = (uint8_t)size;
 	access.is_write = is_write;
