@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Unit tests of src/devices
-vc_add_unit_test(test_bus LAYERS devices)
+vc_add_unit_test(test_bus LAYERS devices WRAP calloc realloc)
 vc_add_unit_test(test_debug_exit LAYERS devices)
 vc_add_unit_test(test_device LAYERS devices)
 vc_add_unit_test(test_i8042 LAYERS devices)

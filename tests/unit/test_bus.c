@@ -2,6 +2,32 @@
 /* The bus: claims, look-up, the wholly-in-range rule, widths, what is unclaimed. */
 #include "device_unit.h"
 
+/* The next allocations that fail: bit 0 the next, bit 1 the one after. */
+static unsigned int failing;
+
+void *__wrap_calloc(size_t nr, size_t size);
+void *__real_calloc(size_t nr, size_t size);
+void *__wrap_realloc(void *p, size_t size);
+void *__real_realloc(void *p, size_t size);
+
+static bool fails_now(void)
+{
+	bool fails = failing & 1;
+
+	failing >>= 1;
+	return fails;
+}
+
+void *__wrap_calloc(size_t nr, size_t size)
+{
+	return fails_now() ? NULL : __real_calloc(nr, size);
+}
+
+void *__wrap_realloc(void *p, size_t size)
+{
+	return fails_now() ? NULL : __real_realloc(p, size);
+}
+
 struct probe {
 	struct vc_device dev;
 	struct vc_access last;
@@ -262,6 +288,49 @@ static void refuses_accesses(void **state)
 	assert_int_equal(vc_bus_unclaimed(f->bus), 0);
 }
 
+static void failing_allocations(void **state)
+{
+	struct fixture *f = *state;
+	struct vc_bus *bus = NULL;
+	uint64_t value = 0;
+
+	failing = 1;
+	assert_refused(vc_bus_create(VC_SPACE_PIO, &bus), -ENOMEM, "no memory");
+	failing = 2;
+	assert_refused(vc_bus_create(VC_SPACE_PIO, &bus), -ENOMEM, "no memory");
+	assert_null(bus);
+	assert_result(vc_bus_claim(f->bus, 0x1000, 4, &f->probes[0].dev, 0), 0);
+	failing = 1;
+	assert_refused(vc_bus_claim(f->bus, 0x2000, 4, &f->probes[1].dev, 0), -ENOMEM, "beta");
+	assert_result(vc_bus_freeze(f->bus), 0);
+	assert_result(vc_bus_access(f->bus, 0x1000, 4, true, &value), 0); /* what was, is */
+	assert_int_equal(vc_bus_access(f->bus, 0x2000, 4, true, &value), 1);
+}
+
+/* More ranges than hints, a range over all blocks, and neighbours that share a block. */
+static void many_and_large(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t i, value = 0;
+
+	assert_result(vc_bus_claim(f->bus, 1ull << 40, 1ull << 40, &f->probes[1].dev, 0), 0);
+	for (i = 0; i < 600; i++)
+		assert_result(
+			vc_bus_claim(f->bus, i * 0x800, 0x700, &f->probes[0].dev, (uint32_t)i), 0);
+	assert_result(vc_bus_freeze(f->bus), 0);
+	for (i = 0; i < 600; i++) {
+		assert_result(vc_bus_access(f->bus, i * 0x800 + 0x6fc, 4, true, &value), 0);
+		assert_int_equal(f->probes[0].last.range, i);
+		assert_int_equal(f->probes[0].last.off, 0x6fc);
+		assert_int_equal(vc_bus_access(f->bus, i * 0x800 + 0x6fd, 4, true, &value), 1);
+	}
+	for (i = 0; i < 600; i++) {
+		assert_result(vc_bus_access(f->bus, (1ull << 40) + (i << 30), 8, true, &value), 0);
+		assert_true(f->probes[1].last.off == i << 30);
+	}
+	assert_int_equal(vc_bus_unclaimed(f->bus), 600);
+}
+
 static void empty_bus(void **state)
 {
 	struct fixture *f = *state;
@@ -282,6 +351,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(agrees_with_linear_search, setup, teardown),
 		cmocka_unit_test_setup_teardown(refuses_claims, setup, teardown),
 		cmocka_unit_test_setup_teardown(refuses_accesses, setup, teardown),
+		cmocka_unit_test_setup_teardown(failing_allocations, setup, teardown),
+		cmocka_unit_test_setup_teardown(many_and_large, setup, teardown),
 		cmocka_unit_test_setup_teardown(empty_bus, setup, teardown),
 	};
 
