@@ -17,7 +17,10 @@ extern "C" {
 
 enum vc_stream_kind {
 	VC_STREAM_NULL = 0, /* swallows output, gives no input */
-	VC_STREAM_FDS = 1,  /* a pair of descriptors, e.g. stdin and stdout */
+	/* A pair of descriptors, e.g. stdin and stdout. Terminals and pipes are opened anew, so that
+	 * flags which others share stay; where that is not allowed each byte is polled for, and a
+	 * rival reader or writer in between can hold a call up. */
+	VC_STREAM_FDS = 1,
 	VC_STREAM_PTY = 2,  /* a new pseudo-terminal; see vc_stream_path() */
 	VC_STREAM_FILE = 3, /* output appended to a file; no input */
 	VC_STREAM_UNIX = 4, /* listens on a unix socket, one peer at a time */
@@ -30,7 +33,8 @@ struct vc_stream_ops {
 	 */
 	ssize_t (*read)(void *opaque, void *buf, size_t len);
 	ssize_t (*write)(void *opaque, const void *buf, size_t len);
-	/* Fills at most @nr entries with fds to poll; optional. */
+	/* Fills at most @nr entries with fds to poll; optional: without it each dispatch, with no
+	 * entries as well, tries both directions. */
 	size_t (*pollfds)(void *opaque, bool want_read, bool want_write, struct pollfd *fds,
 			  size_t nr);
 	void (*close)(void *opaque); /* called once; optional */
