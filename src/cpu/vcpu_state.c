@@ -11,7 +11,7 @@
 
 #include <errno.h>
 
-/* Tries before a repeated access is given up that goes on although its count was set to nothing. */
+/* Tries before a repeated access is given up that goes on although its count was set to one. */
 #define COMPLETIONS_MAX 8u
 
 static int check_idle(const struct vc_vcpu *vcpu, const void *arg)
@@ -111,11 +111,14 @@ static int abandon_access(struct vc_vcpu *vcpu)
 		if (i == COMPLETIONS_MAX)
 			return vc_error_set(-EIO, "cpu", vcpu->partition->name,
 					    "vCPU %u: its access does not end", vcpu->idx);
-		/* a repeated instruction ends when its count does */
+		/*
+		 * A repeated instruction ends when its count does. Not 0 but 1: the item whose
+		 * answer is there is to be used up, else it would serve the next access.
+		 */
 		r = vc_vcpu_get_regs(vcpu, &regs, NULL);
 		if (r < 0)
 			return r;
-		regs.rcx = 0;
+		regs.rcx = 1;
 		r = vc_vcpu_set_regs(vcpu, &regs, NULL);
 		if (r < 0)
 			return r;
