@@ -196,6 +196,15 @@ int vc__vm_load_guest(struct vc_vm *vm, bool is_fresh)
 	return vc_vcpu_set_regs(vm->cpus[0].vcpu, &vm->entry.regs, &vm->entry.sregs);
 }
 
+/* RAM that a file stands behind has what the file has. */
+static bool is_ram_zero(const struct vc_vm *vm)
+{
+	for (size_t i = 0; i < vm->nr_rams; i++)
+		if (vm->rams[i].cfg.kind == VC_REGION_FILE)
+			return false;
+	return true;
+}
+
 static int build_all(struct vc_vm *vm)
 {
 	int r = vc__vm_make_model(vm, &vm->model);
@@ -213,7 +222,7 @@ static int build_all(struct vc_vm *vm)
 	if (r == 0)
 		r = vc__vm_devices_build(vm, vm->shape.layout.low_bytes,
 					 vm->shape.layout.high_bytes);
-	return r < 0 ? r : vc__vm_load_guest(vm, true);
+	return r < 0 ? r : vc__vm_load_guest(vm, is_ram_zero(vm));
 }
 
 int vc_vm_build(struct vc_vm *vm)

@@ -171,7 +171,7 @@ int vc__vm_make_model(struct vc_vm *vm, struct vc_cpu_model **ret_model);
 int vc__vm_shape_init(struct vc_vm *vm, const struct vc_cpu_model *model,
 		      struct vc__vm_shape *shape);
 void vc__vm_shape_fini(struct vc__vm_shape *shape);
-/* @is_fresh: nothing was written to RAM yet, so what reads as zero need not be zeroed. */
+/* @is_fresh: all of RAM is zero, so what has to be need not be written. */
 int vc__vm_load_guest(struct vc_vm *vm, bool is_fresh);
 void vc__vm_unbuild(struct vc_vm *vm);
 
