@@ -49,7 +49,7 @@ static void descriptors(void **state)
 	assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
 	cfg.in_fd = fds[0];
 	cfg.out_fd = fds[1];
-	assert_true(each(cfg, reopen) >= 7);
+	assert_true(each(cfg, reopen) >= 5); /* open is not seen where it is fortified */
 	close(fds[0]);
 	close(fds[1]);
 }
