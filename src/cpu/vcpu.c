@@ -227,7 +227,7 @@ static bool needs_completion(enum vc_exit_kind kind)
 }
 
 /* One entry: 0 with vcpu->exit filled, -EINTR with all accesses complete, or another -errno. */
-static int enter(struct vc_vcpu *vcpu, bool is_immediate)
+static inline int enter(struct vc_vcpu *vcpu, bool is_immediate)
 {
 	atomic_fetch_or(&vcpu->state, VC__VCPU_IN_RUN);
 	/* pairs with vc_vcpu_kick() */
@@ -239,7 +239,8 @@ static int enter(struct vc_vcpu *vcpu, bool is_immediate)
 	return r;
 }
 
-static int enter_timed(struct vc_vcpu *vcpu)
+/* Out of line: its clock structs would cost every run a larger frame. */
+static __attribute__((noinline)) int enter_timed(struct vc_vcpu *vcpu)
 {
 	struct timespec from, to;
 
@@ -251,23 +252,33 @@ static int enter_timed(struct vc_vcpu *vcpu)
 	return r;
 }
 
+static __attribute__((cold, noinline)) int refuse_run(const struct vc_vcpu *vcpu)
+{
+	return vc_error_set(-EINVAL, "cpu", vcpu ? vcpu->partition->name : "vcpu",
+			    "no vCPU, no place for the exit, or attached elsewhere");
+}
+
+static __attribute__((cold, noinline)) void note_interrupted(struct vc_vcpu *vcpu)
+{
+	/* an exchange: what a kicker wrote before its kick is seen; later ones count anew */
+	(void)atomic_exchange(&vcpu->is_kicked, false);
+	vcpu->exit = (struct vc_exit){ .kind = VC_EXIT_INTERRUPTED, .count = 1 };
+}
+
 int vc_vcpu_run(struct vc_vcpu *vcpu, struct vc_exit **ret_exit)
 {
 	int r = 0;
 
 	if (!vcpu || !ret_exit || !is_mine(vcpu))
-		return vc_error_set(-EINVAL, "cpu", vcpu ? vcpu->partition->name : "vcpu",
-				    "no vCPU, no place for the exit, or attached elsewhere");
+		return refuse_run(vcpu);
 	if (vcpu->has_exit)
 		vcpu->has_exit = false;
 	else
 		r = vcpu->partition->has_times ? enter_timed(vcpu) : enter(vcpu, false);
-	if (r == -EINTR) {
-		/* an exchange: what a kicker wrote before its kick is seen; later ones count anew */
-		(void)atomic_exchange(&vcpu->is_kicked, false);
-		vcpu->exit = (struct vc_exit){ .kind = VC_EXIT_INTERRUPTED, .count = 1 };
-	} else if (r < 0) {
-		return r;
+	if (r < 0) {
+		if (r != -EINTR)
+			return r;
+		note_interrupted(vcpu);
 	}
 	count(&vcpu->nr_exits[vcpu->exit.kind], 1);
 	*ret_exit = &vcpu->exit;
