@@ -45,6 +45,8 @@ add_compile_options(-fno-strict-aliasing -fno-common -ffunction-sections -fdata-
 add_compile_options(-fstack-protector-strong)
 vc_flag_if_known(-fstack-clash-protection)
 vc_flag_if_known(-fcf-protection=full)
+# With immediate binding a PLT only costs a jump per call.
+vc_flag_if_known(-fno-plt)
 add_link_options(-Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -Wl,-z,defs -Wl,--as-needed
                  -Wl,--gc-sections)
 

@@ -81,7 +81,7 @@ struct vc_vcpu {
 	atomic_uint state;
 	atomic_bool is_kicked;
 	/* vCPU's thread */
-	bool is_pending; /* the last exit is an access that the next run completes */
+	bool is_pending; /* the last run gave an exit; if it is an access, the next completes it */
 	bool has_exit;	 /* completing it gave `exit`, which the next run returns */
 	struct vc_exit exit;
 	/* written by the vCPU's thread (kicks: by anyone), read by any */

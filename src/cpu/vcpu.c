@@ -235,7 +235,7 @@ static inline int enter(struct vc_vcpu *vcpu, bool is_immediate)
 	int r = vcpu->partition->host->ops->vcpu_run(vcpu, is_immediate || is_kicked);
 	/* release: pairs with vc__vcpu_is_idle() */
 	atomic_fetch_and(&vcpu->state, ~VC__VCPU_IN_RUN);
-	vcpu->is_pending = r == 0 && needs_completion(vcpu->exit.kind);
+	vcpu->is_pending = r == 0;
 	return r;
 }
 
@@ -293,7 +293,7 @@ int vc_vcpu_complete(struct vc_vcpu *vcpu)
 		return r;
 	if (vcpu->has_exit)
 		return 1;
-	if (!vcpu->is_pending)
+	if (!vcpu->is_pending || !needs_completion(vcpu->exit.kind))
 		return 0;
 	pthread_t owner = atomic_load_explicit(&vcpu->owner, memory_order_relaxed);
 	if (owner && owner != pthread_self())

@@ -56,9 +56,12 @@ static void store_item(void *data, unsigned int size, uint64_t value)
 	}
 }
 
-/* Out of line, so that the frame of the other exits is not set up for these. */
-static __attribute__((noinline)) void do_access(struct vc_bus *bus, struct vc_exit *exit,
-						void *data)
+/*
+ * Out of line, so that the frame of the other exits is not set up for these; without a canary, for
+ * there is no array in this frame.
+ */
+static __attribute__((noinline, no_stack_protector)) void
+do_access(struct vc_bus *bus, struct vc_exit *exit, void *data)
 {
 	uint64_t value = exit->is_write ? load_item(data, exit->size) : 0;
 
@@ -168,10 +171,10 @@ static __attribute__((noinline)) void handle_other(struct vc__vm_cpu *cpu, struc
 
 void vc__vm_handle_exit(struct vc__vm_cpu *cpu, struct vc_exit *exit)
 {
-	if (exit->kind == VC_EXIT_MMIO)
-		do_access(cpu->vm->mmio, exit, exit->data);
-	else if (exit->kind == VC_EXIT_PIO && exit->count == 1)
+	if (exit->kind == VC_EXIT_PIO && exit->count == 1)
 		do_access(cpu->vm->pio, exit, exit->data);
+	else if (exit->kind == VC_EXIT_MMIO)
+		do_access(cpu->vm->mmio, exit, exit->data);
 	else
 		handle_other(cpu, exit);
 }
