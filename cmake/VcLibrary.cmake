@@ -51,6 +51,11 @@ function(vc_add_library layer)
   target_compile_options(vc_${layer}_obj PRIVATE -fno-semantic-interposition)
   target_link_options(vc_${layer}_shared PRIVATE "-Wl,--version-script=${map}" -Wl,-O1
                       -Wl,-Bsymbolic-functions)
+  if(NOT VC_SANITIZE AND NOT VC_COVERAGE)
+    # No constructors and nothing writable: without the compiler's start files a library has no data
+    # page of its own, and four symbols fewer to look for in every process.
+    target_link_options(vc_${layer}_shared PRIVATE -nostartfiles)
+  endif()
 
   # Partial link, then hidden symbols become local: nothing private leaves the archive.
   set(one "${CMAKE_CURRENT_BINARY_DIR}/lib${name}.o")
