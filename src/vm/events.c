@@ -24,8 +24,9 @@ int vc__events_init(struct vc_vm *vm)
 	if (r != 0) {
 		close(vm->event_fd);
 		vm->event_fd = -EBADF;
+		return vc_error_set(-r, "vm", vm->name, "no lock for events");
 	}
-	return -r;
+	return 0;
 }
 
 void vc__events_fini(struct vc_vm *vm)

@@ -103,6 +103,16 @@ static int init_sync(struct vc_vm *vm)
 	return -r;
 }
 
+static int begin(struct vc_vm *vm, const struct vc_vm_config *cfg)
+{
+	int r = vc_config_copy(&vm->cfg, sizeof(vm->cfg), cfg);
+
+	if (r < 0)
+		return r;
+	r = init_sync(vm);
+	return r < 0 ? vc_error_set(r, "vm", NULL, "no lock for a VM") : 0;
+}
+
 static int fill_new(struct vc_vm *vm)
 {
 	const char *name = vm->cfg.name != NULL ? vm->cfg.name : "vm";
@@ -137,9 +147,7 @@ int vc_vm_create(struct vc_host *host, const struct vc_vm_config *cfg, struct vc
 	if (vm == NULL)
 		return vc_error_set(-ENOMEM, "vm", NULL, "no memory for a VM");
 	vm->wake_fd = vm->event_fd = -EBADF;
-	r = vc_config_copy(&vm->cfg, sizeof(vm->cfg), cfg);
-	if (r == 0)
-		r = init_sync(vm);
+	r = begin(vm, cfg);
 	if (r < 0) {
 		free(vm);
 		return r;
