@@ -151,6 +151,49 @@ static void panic_is_told_and_goes_on(void **state)
 	close_all(&f);
 }
 
+/* One run through every kind that a guest goes on after; each is counted once. */
+static void every_kind_that_goes_on(void **state)
+{
+	static const struct vc_fake_step steps[] = {
+		{ .kind = VC_EXIT_PIO, .size = 4, .addr = 0x1000 },
+		{ .kind = VC_EXIT_MMIO, .size = 8, .is_write = true, .addr = 0xd0000000 },
+		{ .kind = VC_EXIT_INTERRUPTED },
+		{ .kind = VC_EXIT_CRASH, .code = 1 },
+		{ .kind = VC_EXIT_IOAPIC_EOI, .addr = 0x40 },
+		{ .kind = VC_EXIT_MSR, .addr = 0x174 },
+		{ .kind = VC_EXIT_MSR, .addr = 0x174, .is_write = true, .value = 5 },
+		{ .kind = VC_EXIT_DIRTY_FULL },
+		POWER_OFF,
+	};
+	static const enum vc_irqchip chips[] = { VC_IRQCHIP_KERNEL, VC_IRQCHIP_SPLIT };
+
+	(void)state;
+	for (size_t c = 0; c < ARRAY_LEN(chips); c++) {
+		struct vc_vm_config cfg = basic_config();
+		struct vc_fake_record record;
+		struct vc_vm_stats stats;
+		struct fixture f;
+
+		cfg.irqchip = chips[c];
+		open_host(&f, steps, ARRAY_LEN(steps));
+		build_vm(&f, &cfg);
+		run_vm(&f);
+		assert_result(vc_vm_get_stats(f.vm, &stats), 0);
+		assert_int_equal(stats.vcpus.nr_exits[VC_EXIT_PIO], 2);
+		assert_int_equal(stats.vcpus.nr_exits[VC_EXIT_MMIO], 1);
+		assert_int_equal(stats.vcpus.nr_exits[VC_EXIT_CRASH], 1);
+		assert_int_equal(stats.vcpus.nr_exits[VC_EXIT_IOAPIC_EOI], 1);
+		assert_int_equal(stats.vcpus.nr_exits[VC_EXIT_MSR], 2);
+		assert_int_equal(stats.vcpus.nr_exits[VC_EXIT_DIRTY_FULL], 1);
+		/* an MSR that nobody asked to see is refused: it has no answer to record */
+		while (vc_fake_next_record(vc_vm_partition(f.vm), &record) == 1)
+			assert_true(record.kind != VC_FAKE_READ || record.addr != 0x174);
+		expect_event(f.vm, VC_EVENT_PANICKED);
+		expect_event(f.vm, VC_EVENT_POWERED_OFF);
+		close_all(&f);
+	}
+}
+
 static void halted_without_irqchip_ends(void **state)
 {
 	static const struct vc_fake_step steps[] = { { .kind = VC_EXIT_HALT } };
@@ -203,6 +246,7 @@ int main(void)
 		cmocka_unit_test(errors_are_explained),
 		cmocka_unit_test(run_that_fails_is_an_error),
 		cmocka_unit_test(panic_is_told_and_goes_on),
+		cmocka_unit_test(every_kind_that_goes_on),
 		cmocka_unit_test(halted_without_irqchip_ends),
 		cmocka_unit_test(explain_only_when_stopped),
 	};

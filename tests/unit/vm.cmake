@@ -25,3 +25,15 @@ vc_add_unit_test(test_vm LAYERS vm)
 vc_add_unit_test(test_vm_devices LAYERS vm)
 vc_add_unit_test(test_vm_state LAYERS vm)
 vc_add_unit_test(test_vm_build LAYERS vm)
+
+vc_add_program(vm_threads SOURCES vm_threads.c LAYERS vm KIND internal LIBS cmocka pthread)
+if(TARGET vm_threads)
+  vc_register_test(vm_threads COMMAND vm_threads LABELS unit TIMEOUT 120)
+endif()
+
+# Any call in any order: 1e5 of them, and 1e7 in the long tier.
+vc_add_program(vm_misuse SOURCES vm_misuse.c LAYERS vm KIND internal LIBS cmocka)
+if(TARGET vm_misuse)
+  vc_register_test(vm_misuse COMMAND vm_misuse 100000 LABELS unit TIMEOUT 120)
+  vc_register_test(vm_misuse.long COMMAND vm_misuse 10000000 7 LABELS unit TIMEOUT 7200 LONG)
+endif()
