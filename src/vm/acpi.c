@@ -232,6 +232,36 @@ void vc__acpi_fini(struct vc__acpi *acpi)
 	*acpi = (struct vc__acpi){ 0 };
 }
 
+/*
+ * A hardware-reduced machine is thought to have EFI: without it Linux's reboot ends in a jump to the
+ * BIOS's reset entry, F000:FFF0. The code there writes the reset register, and where there is none
+ * makes a triple fault. It runs in real mode with any registers.
+ */
+static int write_reset_entry(const struct vc_mem *mem, bool has_pm)
+{
+	static const uint8_t jump[] = { 0xea, 0x00, 0xf0, 0x00, 0xf0 }; /* jmp f000:f000 */
+	const uint8_t code[] = {
+		0xba,
+		has_pm ? (VC__PM_PORT + 2) & 0xff : 0x80, /* mov dx, port; 0x80: nobody */
+		has_pm ? (VC__PM_PORT + 2) >> 8 : 0,
+		0xb0,
+		VC_PM_RESET_VALUE, /* mov al, value */
+		0xee,		   /* out dx, al */
+		0x2e,
+		0x0f,
+		0x01,
+		0x1e,
+		0x40,
+		0xf0, /* lidt cs:[f040]: zeros */
+		0xcc, /* int3 */
+		0xf4,
+		0xeb,
+		0xfd, /* hlt, again */
+	};
+	int r = vc_mem_write(mem, VC__RESET_GPA, code, sizeof(code));
+	return r < 0 ? r : vc_mem_write(mem, VC__RESET_GPA + 0xff0, jump, sizeof(jump));
+}
+
 int vc__acpi_write(const struct vc_mem *mem, const struct vc__acpi_machine *machine,
 		   vc_gpa *ret_rsdp)
 {
@@ -240,6 +270,8 @@ int vc__acpi_write(const struct vc_mem *mem, const struct vc__acpi_machine *mach
 	if (r < 0)
 		return r;
 	r = vc_mem_write(mem, VC__ACPI_GPA, acpi.bytes, acpi.len);
+	if (!r)
+		r = write_reset_entry(mem, machine->platform & VC_PLATFORM_PM);
 	if (r < 0)
 		r = vc_error_set(r, SUBSYSTEM, NULL, "no RAM for %zu bytes of tables at 0x%llx",
 				 acpi.len, VC__ACPI_GPA);

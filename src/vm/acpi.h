@@ -51,7 +51,10 @@ int vc__acpi_build(const struct vc__acpi_machine *machine, struct vc__acpi *ret)
 /* Frees what vc__acpi_build() made. */
 void vc__acpi_fini(struct vc__acpi *acpi);
 
-/* Builds the tables, writes them into guest memory and tells the RSDP. Errors as above, -EFAULT. */
+/*
+ * Builds the tables, writes them and the reset entry into guest memory and tells the RSDP. Errors as
+ * above, or -EFAULT.
+ */
 int vc__acpi_write(const struct vc_mem *mem, const struct vc__acpi_machine *machine,
 		   vc_gpa *ret_rsdp);
 

@@ -4,7 +4,8 @@
  *
  *	0          boot structures (below), then RAM up to the EBDA
  *	0x9fc00    reserved, though RAM is behind it (the legacy hole has no devices)
- *	0xe0000    ACPI tables, up to 1 MiB
+ *	0xe0000    ACPI tables
+ *	0xff000    the reset entry, up to 1 MiB
  *	1 MiB      RAM, up to 3 GiB at most
  *	3 GiB      no RAM: PCI windows, IOAPIC, LAPIC, regions of the embedder's
  *	4 GiB      the rest of RAM
@@ -24,7 +25,8 @@
 /* The big picture. */
 #define VC__EBDA_GPA	  0x9fc00ull
 #define VC__ACPI_GPA	  0xe0000ull
-#define VC__ACPI_BYTES	  0x20000ull
+#define VC__ACPI_BYTES	  0x1f000ull
+#define VC__RESET_GPA	  0xff000ull /* what a jump to the BIOS's reset entry finds */
 #define VC__LOW_RAM_MAX	  (3 * VC__GIB)
 #define VC__HIGH_RAM_GPA  (4 * VC__GIB)
 #define VC__IOAPIC_GPA	  0xfec00000ull
@@ -63,8 +65,8 @@ static_assert(VC__BOOT_STACK_GPA + VC__BOOT_STACK_BYTES <= VC__BOOT_STRUCTS_END,
 static_assert(VC__BOOT_STRUCTS_END <= VC__CMDLINE_GPA, "boot structures meet command line");
 /* Linux puts its mode-switch trampoline right below the EBDA: nothing of ours may be there. */
 static_assert(VC__CMDLINE_GPA + VC__CMDLINE_BYTES <= 0x90000, "command line meets EBDA");
-static_assert(VC__EBDA_GPA < VC__ACPI_GPA && VC__ACPI_GPA + VC__ACPI_BYTES == VC__MIB,
-	      "ACPI tables end at 1 MiB");
+static_assert(VC__EBDA_GPA < VC__ACPI_GPA && VC__ACPI_GPA + VC__ACPI_BYTES == VC__RESET_GPA,
+	      "ACPI tables end at the reset entry");
 
 /* Platform devices: I/O ports and interrupts (GSI). */
 #define VC__RTC_PORT	     0x70u

@@ -170,13 +170,14 @@ static void add_e820(struct vc__layout *l, vc_gpa gpa, uint64_t len, enum vc_e82
 	l->e820[at] = (struct vc_e820_range){ .gpa = gpa, .len_bytes = len, .type = type };
 	l->nr_e820++;
 }
-static_assert(6 + VC__LAYOUT_FIXED_MAX <= VC_E820_MAX, "the memory map holds all stretches");
+static_assert(7 + VC__LAYOUT_FIXED_MAX <= VC_E820_MAX, "the memory map holds all stretches");
 
 static void make_e820(const struct vc__layout_request *req, struct vc__layout *l)
 {
 	add_e820(l, 0, VC__EBDA_GPA, VC_E820_RAM);
 	add_e820(l, VC__EBDA_GPA, VC__ACPI_GPA - VC__EBDA_GPA, VC_E820_RESERVED);
 	add_e820(l, VC__ACPI_GPA, VC__ACPI_BYTES, req->has_acpi ? VC_E820_ACPI : VC_E820_RESERVED);
+	add_e820(l, VC__RESET_GPA, VC__MIB - VC__RESET_GPA, VC_E820_RESERVED);
 	add_e820(l, VC__MIB, l->low_bytes - VC__MIB, VC_E820_RAM);
 	add_e820(l, VC__HIGH_RAM_GPA, l->high_bytes, VC_E820_RAM);
 	for (size_t i = 0; i < req->nr_fixed; i++)

@@ -372,6 +372,13 @@ static void write_to_memory(void **state)
 	assert_int_equal(rsdp, 0xe0000);
 	assert_int_equal(vc_mem_read(m.mem, rsdp, got, 8), 0);
 	assert_memory_equal(got, "RSD PTR ", 8);
+	/* The reset entry, in real mode: a far jump to code that writes 1 to port 0x602, if any. */
+	assert_int_equal(read_mem(&m, 0xffff0, 5), 0xf000f000ea);
+	assert_int_equal(read_mem(&m, 0xff000, 6), 0xee01b00080ba);
+	am.platform = VC_PLATFORM_PM;
+	assert_result(vc__acpi_write(m.mem, &am, &rsdp), 0);
+	assert_int_equal(read_mem(&m, 0xff000, 6), 0xee01b00602ba);
+	assert_int_equal(read_mem(&m, 0xff040, 6), 0);
 	drop_machine(&m);
 
 	struct vc_mem *empty;
@@ -396,7 +403,7 @@ static void refuse(void **state)
 	assert_refused(vc__acpi_build(&m, &a), -EINVAL, "4096 vCPUs");
 	m.nr_vcpus = 4095;
 	m.has_irqchip = true;
-	assert_refused(vc__acpi_build(&m, &a), -ENOSPC, "there is room for 131072");
+	assert_refused(vc__acpi_build(&m, &a), -ENOSPC, "there is room for 126976");
 	m.nr_vcpus = 2;
 	m.nr_serials = 5;
 	assert_refused(vc__acpi_build(&m, &a), -EINVAL, "5 UARTs");

@@ -88,7 +88,7 @@ static void check_types(const struct vc__layout_request *req, const struct vc__l
 		borders[nr++] = l->ranges[i].gpa;
 		borders[nr++] = l->ranges[i].gpa + l->ranges[i].len_bytes;
 	}
-	static const vc_gpa fixed[] = { 0x9fc00, 0xa0000, 0xe0000, MIB, 3 * GIB, 4 * GIB };
+	static const vc_gpa fixed[] = { 0x9fc00, 0xa0000, 0xe0000, 0xff000, MIB, 3 * GIB, 4 * GIB };
 	for (size_t i = 0; i < ARRAY_LEN(fixed); i++)
 		borders[nr++] = fixed[i];
 
@@ -101,7 +101,7 @@ static void check_types(const struct vc__layout_request *req, const struct vc__l
 			in_fixed |= gpa - req->fixed[k].gpa < req->fixed[k].len_bytes;
 		if (in_fixed || (gpa >= 0x9fc00 && gpa < MIB))
 			want = VC_E820_RESERVED;
-		if (gpa >= 0xe0000 && gpa < MIB && req->has_acpi)
+		if (gpa >= 0xe0000 && gpa < 0xff000 && req->has_acpi)
 			want = VC_E820_ACPI;
 		if (type_at(l, gpa) != want)
 			print_error("at 0x%llx\n", (unsigned long long)gpa);
