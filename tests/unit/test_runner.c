@@ -11,6 +11,7 @@ static const struct vc_fake_step print_and_end[] = { OUT8(0x3f8, 'x'), POWER_OFF
 struct hook {
 	atomic_int nr_vcpus, nr_controls;
 	int fail_vcpu; /* index, -1 = none */
+	int fail_with; /* 0 = -EACCES */
 	bool fail_control;
 };
 
@@ -24,7 +25,9 @@ static int note_thread(void *opaque, const struct vc_thread_info *info)
 		return hook->fail_control ? -EPERM : 0;
 	}
 	atomic_fetch_add(&hook->nr_vcpus, 1);
-	return (int)info->idx == hook->fail_vcpu ? -EACCES : 0;
+	if ((int)info->idx != hook->fail_vcpu)
+		return 0;
+	return hook->fail_with ? hook->fail_with : -EACCES;
 }
 
 static void hook_runs_on_every_thread(void **state)
@@ -59,6 +62,8 @@ static void failing_hook_fails_start(void **state)
 	build_vm(&f, &cfg);
 	assert_refused(vc_vm_start(f.vm), -EACCES, "cpu1");
 	assert_int_equal(vc_vm_get_state(f.vm), VC_VM_BUILT);
+	hook.fail_with = 1; /* no errno, but no consent either */
+	assert_refused(vc_vm_start(f.vm), -ECANCELED, "cpu1");
 	hook.fail_vcpu = -1;
 	hook.fail_control = true;
 	assert_refused(vc_vm_start(f.vm), -EPERM, "control");

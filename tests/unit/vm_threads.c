@@ -95,9 +95,14 @@ static void make(struct program *p)
 /* Guests reset themselves, so that the VM may be anywhere when it is asked to pause. */
 static void control(struct program *p)
 {
+	struct vc_x86_regs regs;
+
 	for (int i = 0; i < NR_PAUSES; i++) {
 		assert_result(vc_vm_pause(p->vm), 0);
 		assert_int_equal(vc_vm_get_state(p->vm), VC_VM_PAUSED);
+		/* refused while a vCPU runs */
+		for (uint32_t k = 0; k < NR_VCPUS; k++)
+			assert_result(vc_vcpu_get_regs(vc_vm_vcpu(p->vm, k), &regs, NULL), 0);
 		assert_result(vc_vm_resume(p->vm), 0);
 	}
 	assert_result(vc_vm_stop(p->vm), 0);

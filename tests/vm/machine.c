@@ -164,6 +164,7 @@ static void box_reset(struct vc_device *dev)
 
 	box->sum = box->read_sum = GUEST_SUM_INIT;
 	box->nr = 0;
+	box->nr_resets++;
 }
 
 static int box_save(struct vc_device *dev, struct vc_state_writer *writer)

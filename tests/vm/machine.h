@@ -45,6 +45,7 @@ struct box {
 	uint64_t nr;		/* these accesses */
 	uint64_t read_sum;	/* over the values read alone, as `exits` makes it */
 	uint32_t nr_seen[2][9]; /* [is_mmio][size] */
+	uint64_t nr_resets;	/* times it was reset */
 	uint64_t last_ack;	/* last value written to range 1 */
 	/* called after each access of range 1; may be NULL */
 	void (*acked)(void *opaque, const struct vc_access *access);

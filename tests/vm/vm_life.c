@@ -194,6 +194,7 @@ static void reboots(const char *guest, const char *line, enum vc_irqchip irqchip
 		seen += event.kind != VC_EVENT_STOPPED ? event.nr : 0;
 	}
 	assert_true(seen >= nr);
+	assert_true(m.box.nr_resets >= nr); /* devices are reset with the rest */
 	machine_free(&m);
 }
 
