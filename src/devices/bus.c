@@ -66,20 +66,17 @@ static bool is_within(const struct range *range, uint64_t addr, unsigned int siz
 	return vc_range_within(addr - range->base, size, range->len);
 }
 
-static __attribute__((noinline)) const struct range *search(const struct vc_bus *bus, uint64_t addr,
-							    unsigned int size)
+static const struct range *search(const struct vc_bus *bus, uint64_t addr, unsigned int size)
 {
 	size_t nr = count_up_to(bus, addr);
 
 	return nr && is_within(&bus->ranges[nr - 1], addr, size) ? &bus->ranges[nr - 1] : NULL;
 }
 
-/* There is a ranges[0] always, on an empty bus one of no length. */
-static const struct range *find(const struct vc_bus *bus, uint64_t addr, unsigned int size)
+/* Where to look first. There is a ranges[0] always, on an empty bus one of no length. */
+static const struct range *guess(const struct vc_bus *bus, uint64_t addr)
 {
-	const struct range *range = &bus->ranges[bus->hints[addr >> bus->shift & (NR_HINTS - 1)]];
-
-	return is_within(range, addr, size) ? range : search(bus, addr, size);
+	return &bus->ranges[bus->hints[addr >> bus->shift & (NR_HINTS - 1)]];
 }
 
 /* One hint per block and range, for a large range as many as there are. */
@@ -198,30 +195,75 @@ static __attribute__((cold, noinline)) int count_unclaimed(struct vc_bus *bus, u
 	return 1;
 }
 
+/*
+ * Reads and writes apart: each then keeps only what it needs over the call. Without a canary, for
+ * there is no array in these frames.
+ */
+static __attribute__((noinline, no_stack_protector)) int
+write_to(const struct range *range, uint64_t addr, unsigned int size, uint64_t value)
+{
+	struct vc_device *dev = range->dev;
+	struct vc_access access = {
+		.range = range->number,
+		.size = (uint8_t)size,
+		.is_write = true,
+		.off = addr - range->base,
+		.value = value,
+	};
+
+	vc__device_lock(dev);
+	dev->ops->access(dev, &access);
+	vc__device_unlock(dev);
+	return 0;
+}
+
+static __attribute__((noinline, no_stack_protector)) int
+read_from(const struct range *range, uint64_t addr, unsigned int size, uint64_t *value)
+{
+	struct vc_device *dev = range->dev;
+	struct vc_access access = {
+		.range = range->number,
+		.size = (uint8_t)size,
+		.off = addr - range->base,
+		.value = UINT64_MAX,
+	};
+
+	vc__device_lock(dev);
+	dev->ops->access(dev, &access);
+	vc__device_unlock(dev);
+	*value = access.value & masks[size];
+	return 0;
+}
+
+/* A wrong guess, or nobody there. */
+static __attribute__((noinline)) int access_searched(struct vc_bus *bus, uint64_t addr,
+						     unsigned int size, bool is_write,
+						     uint64_t *value)
+{
+	const struct range *range = search(bus, addr, size);
+
+	if (!range)
+		return count_unclaimed(bus, masks[size], is_write, value);
+	if (is_write)
+		return write_to(range, addr, size, *value & masks[size]);
+	return read_from(range, addr, size, value);
+}
+
+/* Calls at its ends only, so that the usual access needs no frame here. */
 int vc_bus_access(struct vc_bus *bus, uint64_t addr, unsigned int size, bool is_write,
 		  uint64_t *value)
 {
+	uint64_t mask = size < NR_MASKS ? masks[size] : 0;
 	const struct range *range;
-	struct vc_access access;
-	uint64_t mask;
 
-	mask = size < NR_MASKS ? masks[size] : 0;
 	if (!bus || !value || !mask || !bus->is_frozen)
 		return refuse_access(bus, size);
-	range = find(bus, addr, size);
-	if (!range)
-		return count_unclaimed(bus, mask, is_write, value);
-	access.range = range->number;
-	access.size = (uint8_t)size;
-	access.is_write = is_write;
-	access.off = addr - range->base;
-	access.value = is_write ? *value & mask : UINT64_MAX;
-	vc__device_lock(range->dev);
-	range->dev->ops->access(range->dev, &access);
-	vc__device_unlock(range->dev);
-	if (!is_write)
-		*value = access.value & mask;
-	return 0;
+	range = guess(bus, addr);
+	if (!is_within(range, addr, size))
+		return access_searched(bus, addr, size, is_write, value);
+	if (is_write)
+		return write_to(range, addr, size, *value & mask);
+	return read_from(range, addr, size, value);
 }
 
 uint64_t vc_bus_unclaimed(const struct vc_bus *bus)

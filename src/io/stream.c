@@ -318,7 +318,8 @@ int vc_stream_set_sink(struct vc_stream *stream, const struct vc_stream_sink *si
 }
 
 /* The far end took @done of @len bytes at first: offers the rest until it takes no more. */
-static size_t write_rest(struct vc_stream *stream, const char *buf, size_t len, size_t done)
+static __attribute__((noinline)) size_t write_rest(struct vc_stream *stream, const char *buf,
+						   size_t len, size_t done)
 {
 	while (done < len) {
 		ssize_t n = stream->kind->write(stream, buf + done, len - done);

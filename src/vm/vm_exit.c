@@ -15,68 +15,78 @@
 
 /*
  * Items of 1, 2, 4 or 8 bytes, at any alignment; the host is little-endian like the guest. Spelled
- * out because this is the hottest path there is: a copy of a length unknown to the compiler is a call.
+ * out, bytes first, because this is the hottest path there is: a copy of a length that the compiler
+ * does not know is a call.
  */
-static uint64_t load_item(const void *data, unsigned int size)
+static inline uint64_t load_item(const void *data, unsigned int size)
 {
-	uint64_t v8;
-	uint32_t v4;
-	uint16_t v2;
+	uint64_t value = 0;
 
-	switch (size) {
-	case 1:
+	if (size == 1)
 		return *(const uint8_t *)data;
-	case 2:
-		memcpy(&v2, data, 2);
-		return v2;
-	case 4:
-		memcpy(&v4, data, 4);
-		return v4;
-	default:
-		memcpy(&v8, data, 8);
-		return v8;
-	}
+	if (size == 4)
+		memcpy(&value, data, 4);
+	else if (size == 2)
+		memcpy(&value, data, 2);
+	else
+		memcpy(&value, data, 8);
+	return value;
 }
 
-static void store_item(void *data, unsigned int size, uint64_t value)
+static inline void store_item(void *data, unsigned int size, uint64_t value)
 {
-	switch (size) {
-	case 1:
+	if (size == 1)
 		*(uint8_t *)data = (uint8_t)value;
-		break;
-	case 2:
-		memcpy(data, &value, 2);
-		break;
-	case 4:
+	else if (size == 4)
 		memcpy(data, &value, 4);
-		break;
-	default:
+	else if (size == 2)
+		memcpy(data, &value, 2);
+	else
 		memcpy(data, &value, 8);
-		break;
-	}
+}
+
+static inline void write_item(struct vc_bus *bus, const struct vc_exit *exit, const void *data)
+{
+	uint64_t value = load_item(data, exit->size);
+
+	(void)vc_bus_access(bus, exit->addr, exit->size, true, &value);
+}
+
+/* A size that no bus knows is answered as empty space answers. */
+static __attribute__((noinline)) void read_item(struct vc_bus *bus, const struct vc_exit *exit,
+						void *data)
+{
+	uint64_t value;
+
+	if (vc_bus_access(bus, exit->addr, exit->size, false, &value) < 0)
+		value = UINT64_MAX;
+	store_item(data, exit->size, value);
 }
 
 /*
- * Out of line, so that the frame of the other exits is not set up for these; without a canary, for
- * there is no array in this frame.
+ * The usual access. Out of line, so that the frame of the other exits is not set up for it; without
+ * a canary, for there is no array in this frame.
  */
-static __attribute__((noinline, no_stack_protector)) void
-do_access(struct vc_bus *bus, struct vc_exit *exit, void *data)
+static __attribute__((noinline, no_stack_protector)) void access_one(struct vc_bus *bus,
+								     const struct vc_exit *exit)
 {
-	uint64_t value = exit->is_write ? load_item(data, exit->size) : 0;
-
-	if (vc_bus_access(bus, exit->addr, exit->size, exit->is_write, &value) < 0)
-		value = UINT64_MAX; /* a size that no bus knows: answer as empty space does */
-	if (!exit->is_write)
-		store_item(data, exit->size, value);
+	if (exit->is_write)
+		write_item(bus, exit, exit->data);
+	else
+		read_item(bus, exit, exit->data);
 }
 
-static void do_pio(struct vc_vm *vm, struct vc_exit *exit)
+/* String instructions: all items at one port. */
+static void access_many(struct vc_bus *bus, const struct vc_exit *exit)
 {
 	uint8_t *data = exit->data;
 
-	for (uint32_t i = 0; i < exit->count; i++, data += exit->size)
-		do_access(vm->pio, exit, data);
+	for (uint32_t i = 0; i < exit->count; i++, data += exit->size) {
+		if (exit->is_write)
+			write_item(bus, exit, data);
+		else
+			read_item(bus, exit, data);
+	}
 }
 
 /* Records what stopped this vCPU; life.c makes it an event once all have stopped. */
@@ -125,8 +135,8 @@ static __attribute__((noinline)) void handle_other(struct vc__vm_cpu *cpu, struc
 	struct vc_vm *vm = cpu->vm;
 
 	switch (exit->kind) {
-	case VC_EXIT_PIO: /* string instructions; the others were done before this */
-		do_pio(vm, exit);
+	case VC_EXIT_PIO: /* one item: done before this */
+		access_many(vm->pio, exit);
 		return;
 	case VC_EXIT_MMIO:
 		return;
@@ -172,9 +182,9 @@ static __attribute__((noinline)) void handle_other(struct vc__vm_cpu *cpu, struc
 void vc__vm_handle_exit(struct vc__vm_cpu *cpu, struct vc_exit *exit)
 {
 	if (exit->kind == VC_EXIT_PIO && exit->count == 1)
-		do_access(cpu->vm->pio, exit, exit->data);
+		access_one(cpu->vm->pio, exit);
 	else if (exit->kind == VC_EXIT_MMIO)
-		do_access(cpu->vm->mmio, exit, exit->data);
+		access_one(cpu->vm->mmio, exit);
 	else
 		handle_other(cpu, exit);
 }
