@@ -143,7 +143,7 @@ struct vc_vm {
 	atomic_uint asked;	  /* enum vc__vm_ask; set with release, pairs with cpu_loop() */
 	atomic_ullong asked_code; /* debug exit's value */
 	atomic_bool has_control_ended;
-	int wake_fd;	      /* the polling thread's: ask for pollfds again, or end */
+	int wake_fd; /* the polling thread's: ask for pollfds again, or end */
 	/* what the control thread polls; made here because a thread's first malloc costs an arena */
 	struct pollfd *control_fds;
 	uint8_t *poll_counts; /* per device, entries of the last vc_vm_pollfds(): polling thread */
