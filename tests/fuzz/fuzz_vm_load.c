@@ -5,8 +5,8 @@
  * right again, so that the values come through); or it is taken for a stream as it is. Whatever
  * comes, the VM stays BUILT, and can be started, saved again, and destroyed.
  *
- * Input: byte 0: bit 0 = raw stream, bits 1-2 = irqchip; then raw bytes, or records of 4 bytes:
- * offset (16 bits), operation and value.
+ * Input: byte 0: bit 0 = raw stream, bits 1-2 = irqchip, bits 3-7 = 0: run the VM afterwards; then
+ * raw bytes, or records of 4 bytes: offset (16 bits), operation and value.
  */
 #include <libvirtcore/fake.h>
 #include <libvirtcore/implement.h>
@@ -93,58 +93,78 @@ static void change(uint8_t *buf, size_t len, const uint8_t *ops, size_t nr_ops)
 	}
 }
 
-/* A load that was refused, or not, leaves a VM that works. */
-static void load(struct vc_vm *vm, const uint8_t *buf, size_t len, bool is_pristine)
+/* VMs that are loaded again and again, as the interface allows, and what a fresh one saves. */
+struct shape {
+	struct vc_vm *vm;
+	uint8_t *pristine;
+	size_t len;
+};
+
+static struct shape *get_shape(unsigned int idx)
+{
+	static const enum vc_irqchip chips[] = { VC_IRQCHIP_NONE, VC_IRQCHIP_KERNEL,
+						 VC_IRQCHIP_SPLIT, VC_IRQCHIP_KERNEL };
+	static struct shape shapes[4];
+	static struct vc_host *host;
+	struct vc_host_config cfg = { .size = sizeof(cfg), .backend = VC_BACKEND_FAKE };
+	struct shape *shape = &shapes[idx];
+
+	if (host == NULL)
+		must(vc_host_open(&cfg, &host) == 0);
+	if (shape->vm == NULL)
+		shape->vm = make_vm(host, chips[idx]);
+	if (shape->pristine == NULL) {
+		shape->pristine = save(shape->vm, &shape->len);
+		vc_vm_destroy(shape->vm);
+		shape->vm = make_vm(host, chips[idx]);
+	}
+	return shape;
+}
+
+static void load(struct shape *shape, const uint8_t *buf, size_t len, bool is_pristine)
 {
 	struct vc_state_reader *reader = NULL;
-	size_t saved_len;
 	int r;
 
 	if (vc_state_reader_create(buf, len, VC_ARCH_X86_64, &reader) < 0)
 		return;
-	r = vc_vm_load(vm, reader);
+	r = vc_vm_load(shape->vm, reader);
 	must(r == 0 || !is_pristine);
 	must(r <= 0 && (r == 0 || vc_error_message()[0] != '\0'));
-	must(vc_vm_get_state(vm) == VC_VM_BUILT);
+	must(vc_vm_get_state(shape->vm) == VC_VM_BUILT);
 	vc_state_reader_destroy(reader);
-	free(save(vm, &saved_len));
+}
+
+/* Now and then, as the input says: a VM that was loaded, well or not, runs and can be saved. */
+static void use_up(struct shape *shape)
+{
+	size_t len;
+
+	free(save(shape->vm, &len));
+	vc_vm_destroy(shape->vm);
+	shape->vm = NULL;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const enum vc_irqchip chips[] = { VC_IRQCHIP_NONE, VC_IRQCHIP_KERNEL,
-						 VC_IRQCHIP_SPLIT, VC_IRQCHIP_KERNEL };
-	struct vc_host_config cfg = { .size = sizeof(cfg), .backend = VC_BACKEND_FAKE };
-	struct vc_host *host = NULL;
-	struct vc_vm *vm;
+	struct shape *shape;
 	uint8_t *buf;
 	size_t len;
 
 	if (size < 1)
 		return 0;
-	must(vc_host_open(&cfg, &host) == 0);
-	if (data[0] & 1) {
-		len = size - 1;
-		buf = malloc(len ? len : 1);
-		must(buf != NULL);
-		memcpy(buf, data + 1, len);
-	} else {
-		uint8_t *pristine;
-
-		vm = make_vm(host, chips[data[0] >> 1 & 3]);
-		buf = save(vm, &len);
-		vc_vm_destroy(vm);
-		pristine = malloc(len);
-		must(pristine != NULL);
-		memcpy(pristine, buf, len);
+	shape = get_shape(data[0] >> 1 & 3);
+	len = data[0] & 1 ? size - 1 : shape->len;
+	buf = malloc(len ? len : 1);
+	must(buf != NULL);
+	memcpy(buf, data[0] & 1 ? data + 1 : shape->pristine, len);
+	if (!(data[0] & 1)) {
 		change(buf, len, data + 1, size - 1);
-		sign(buf, pristine, len);
-		free(pristine);
+		sign(buf, shape->pristine, len);
 	}
-	vm = make_vm(host, chips[data[0] >> 1 & 3]);
-	load(vm, buf, len, size == 1 && !(data[0] & 1));
-	vc_vm_destroy(vm);
-	vc_host_close(host);
+	load(shape, buf, len, size == 1 && !(data[0] & 1));
+	if ((data[0] & 0xf8) == 0)
+		use_up(shape);
 	free(buf);
 	return 0;
 }
