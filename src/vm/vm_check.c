@@ -253,6 +253,22 @@ static bool check_files(struct check *c)
 	return is_good;
 }
 
+/* What only the hypervisor's side judges: memory, kick signal, ring. The irqchip was judged above. */
+static void check_partition(struct check *c, struct vc_mem *mem)
+{
+	struct vc_partition_config cfg = {
+		.size = sizeof(cfg),
+		.name = c->vm->name,
+		.mem = mem,
+		.kick_signal = c->vm->cfg.kick_signal,
+		.dirty_ring_entries = c->vm->cfg.dirty_ring_entries,
+	};
+	struct vc_partition *partition;
+
+	if (holds(c, vc_partition_create(c->vm->host, &cfg, &partition)))
+		vc_partition_destroy(partition);
+}
+
 /* Loads the kernel into memory that is thrown away again. */
 static void check_boot(struct check *c, const struct vc__layout *layout, bool has_files)
 {
@@ -262,7 +278,11 @@ static void check_boot(struct check *c, const struct vc__layout *layout, bool ha
 
 	if (!holds(c, vc_mem_create(&mem)))
 		return;
-	if (make_sparse(c, layout, mem) && has_files)
+	if (!make_sparse(c, layout, mem))
+		has_files = false;
+	else
+		check_partition(c, mem);
+	if (has_files)
 		(void)holds(c, vc__boot_load(mem, &c->vm->boot, &machine, true, &entry));
 	vc_mem_destroy(mem);
 }

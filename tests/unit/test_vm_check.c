@@ -77,6 +77,12 @@ static void each_by_itself(void **state)
 	cfg = basic_config();
 	cfg.halt_poll_ns = -2;
 	expect_one(&cfg, -EINVAL, "halt_poll_ns is -2");
+	cfg = basic_config();
+	cfg.kick_signal = 9;
+	expect_one(&cfg, -EINVAL, "signal 9");
+	cfg = basic_config();
+	cfg.dirty_ring_entries = 4096;
+	expect_one(&cfg, -ENOTSUP, "dirty-ring");
 }
 
 static void all_at_once(void **state)
