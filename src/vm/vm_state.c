@@ -33,8 +33,12 @@ static int save_shape(const struct vc_vm *vm, struct vc_state_writer *writer)
 static int expect(const struct vc_vm *vm, struct vc_state_reader *reader, unsigned int width,
 		  uint64_t here, const char *what)
 {
+	bool is_there = vc_state_left(reader) >= width;
 	uint64_t there = vc_state_get_u64(reader, width);
 
+	if (!is_there)
+		return vc_error_set(-EBADMSG, "vm", vm->name,
+				    "section \"vm\" of the stream ends before the %s", what);
 	if (there == here)
 		return 0;
 	return vc_error_set(-EXDEV, "vm", vm->name,
