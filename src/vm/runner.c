@@ -75,7 +75,7 @@ static bool report_ready(struct vc_vm *vm, int err, int *ret_err)
 	pthread_mutex_lock(&vm->lock);
 	*ret_err = err;
 	vm->nr_started++;
-	pthread_cond_broadcast(&vm->changed);
+	pthread_cond_signal(&vm->started);
 	while (vm->is_opening && !vm->is_aborted)
 		pthread_cond_wait(&vm->changed, &vm->lock);
 	is_going_on = !vm->is_aborted;
@@ -256,7 +256,7 @@ int vc__runner_start(struct vc_vm *vm)
 
 	pthread_mutex_lock(&vm->lock);
 	while (vm->nr_started < nr)
-		pthread_cond_wait(&vm->changed, &vm->lock);
+		pthread_cond_wait(&vm->started, &vm->lock);
 	if (r == 0)
 		r = find_start_error(vm);
 	for (uint32_t i = 0; i < vm->cfg.nr_vcpus; i++) {
@@ -265,7 +265,8 @@ int vc__runner_start(struct vc_vm *vm)
 	}
 	vm->control_err = 0;
 	vm->is_aborted = r < 0;
-	pthread_cond_broadcast(&vm->changed);
+	if (r < 0) /* else the caller lets the threads go, once the VM is RUNNING */
+		pthread_cond_broadcast(&vm->changed);
 	pthread_mutex_unlock(&vm->lock);
 
 	if (r < 0)

@@ -131,7 +131,8 @@ struct vc_vm {
 
 	/* life cycle */
 	pthread_mutex_t lock;
-	pthread_cond_t changed; /* any of the fields up to asked */
+	pthread_cond_t changed; /* any of the fields up to asked, but for nr_started */
+	pthread_cond_t started; /* nr_started: start alone waits for it */
 	enum vc_vm_state state;
 	bool is_opening;     /* start: threads wait until all have passed their hooks */
 	bool is_aborted;     /* start failed: threads leave */
