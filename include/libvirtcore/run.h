@@ -51,8 +51,8 @@ VC_API const char *vc_vm_state_name(enum vc_vm_state state);
  *        made here, all signals blocked in them; with VC_RUNNER_CALLER vc_vm_run_vcpu() may be
  *        called from now on.
  * Context: control thread; returns when all threads have passed their hook.
- * Returns: 0, or -EBUSY (state), -EAGAIN (threads), -EINVAL (affinity without such a CPU), or what
- *          the hook returned (-ECANCELED when that is above 0).
+ * Returns: 0, or -EBUSY (state, or a load failed), -EAGAIN (threads), -EINVAL (affinity without such
+ *          a CPU), or what the hook returned (-ECANCELED when that is above 0).
  * Spec: none.   Since: 0.1
  */
 VC_API int vc_vm_start(struct vc_vm *vm);
@@ -60,8 +60,9 @@ VC_API int vc_vm_start(struct vc_vm *vm);
 /**
  * vc_vm_pause() - stop all vCPUs at an instruction boundary, accesses completed.
  * @vm: RUNNING; PAUSED afterwards.
- * Context: control thread, not a vCPU thread; blocks until every vCPU is parked.
- * Returns: 0, or -EBUSY (state; also when the guest stopped meanwhile), -EDEADLK (vCPU thread).
+ * Context: control thread; blocks until every vCPU is parked.
+ * Returns: 0, or -EBUSY (state; also when the guest stopped meanwhile), -EDEADLK (called on a vCPU
+ *          thread, or by a device or stream while it is polled or dispatched).
  * Spec: none.   Since: 0.1
  */
 VC_API int vc_vm_pause(struct vc_vm *vm);
@@ -78,8 +79,8 @@ VC_API int vc_vm_resume(struct vc_vm *vm);
 /**
  * vc_vm_stop() - end the guest now, as pulling the plug does; vCPUs leave, state stays readable.
  * @vm: BUILT, RUNNING or PAUSED; STOPPED afterwards. In STOPPED nothing happens.
- * Context: control thread, not a vCPU thread; blocks until every vCPU is parked.
- * Returns: 0, or -EBUSY (NEW), -EDEADLK (vCPU thread).
+ * Context: control thread; blocks until every vCPU is parked.
+ * Returns: 0, or -EBUSY (NEW), -EDEADLK (as vc_vm_pause()).
  * Spec: none.   Since: 0.1
  */
 VC_API int vc_vm_stop(struct vc_vm *vm);
@@ -88,8 +89,8 @@ VC_API int vc_vm_stop(struct vc_vm *vm);
  * vc_vm_wait() - wait until the VM has stopped, by itself or by vc_vm_stop().
  * @vm: BUILT or later.
  * @timeout_ms: -1 = for ever.
- * Context: any thread but vCPU threads; blocks.
- * Returns: 0, or -ETIMEDOUT, -EBUSY (NEW).
+ * Context: any thread; blocks.
+ * Returns: 0, or -ETIMEDOUT, -EBUSY (NEW), -EDEADLK (as vc_vm_pause()), -EINVAL.
  * Spec: none.   Since: 0.1
  */
 VC_API int vc_vm_wait(struct vc_vm *vm, int timeout_ms);

@@ -72,8 +72,9 @@ VC_API int vc_vm_create(struct vc_host *host, const struct vc_vm_config *cfg,
 
 /**
  * vc_vm_destroy() - stop and free a VM and all it owns; the process is where it was before.
- * @vm: may be NULL; any state; no thread may be inside another call on it, except vCPU threads of
- *        the caller in vc_vm_run_vcpu(), which are made to return.
+ * @vm: may be NULL; any state; no other thread may be inside a call on it or about to make one. vCPU
+ *        threads of the caller's that run in vc_vm_run_vcpu() are made to return; one that may not
+ *        have got there yet has to be joined before: vc_vm_stop() ends it.
  * Context: control thread; blocks until vCPU threads are gone.
  * Returns: nothing.
  * Spec: none.   Since: 0.1

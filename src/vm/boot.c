@@ -190,49 +190,76 @@ static int load_kind(const struct vc__load *load, struct vc_boot_entry *entry)
 	}
 }
 
-int vc__boot_load(const struct vc_mem *mem, const struct vc_boot_config *cfg,
+int vc__boot_open(const struct vc_boot_config *cfg, struct vc__boot_files *ret_files)
+{
+	struct vc__boot_files files = { .cfg = *cfg,
+					.kernel = { .fd = -EBADF },
+					.initrd = { .fd = -EBADF } };
+	int r = check_config(cfg);
+
+	if (!r)
+		r = vc__source_open(&cfg->kernel, "kernel", &files.kernel);
+	if (!r)
+		r = vc__source_open(&cfg->initrd, "initrd", &files.initrd);
+	if (r < 0) {
+		vc__source_close(&files.kernel);
+		return r;
+	}
+	files.is_open = true;
+	*ret_files = files;
+	return 0;
+}
+
+void vc__boot_close(struct vc__boot_files *files)
+{
+	if (!files->is_open)
+		return;
+	vc__source_close(&files->kernel);
+	vc__source_close(&files->initrd);
+	files->is_open = false;
+}
+
+int vc__boot_load(const struct vc_mem *mem, const struct vc__boot_files *files,
 		  const struct vc_boot_machine *machine, bool is_fresh,
 		  struct vc_boot_entry *ret_entry)
 {
-	struct vc_boot_config c;
-	int r = vc_config_copy(&c, sizeof(c), cfg);
-	if (r < 0)
-		return r;
-	if (!mem || !machine || !ret_entry || (machine->nr_ranges && !machine->ranges))
-		return vc_error_set(-EINVAL, SUBSYSTEM, NULL, "memory, machine or result is NULL");
-	r = check_config(&c);
-	if (!r)
-		r = check_ranges(machine);
-	if (r < 0)
-		return r;
-
 	struct vc_boot_entry entry = { 0 };
 	struct vc__load load = {
 		.mem = mem,
 		.machine = machine,
-		.cfg = &c,
-		.kernel = { .fd = -EBADF },
-		.initrd = { .fd = -EBADF },
-		.cmdline = c.cmdline ? c.cmdline : "",
+		.cfg = &files->cfg,
+		.kernel = files->kernel,
+		.initrd = files->initrd,
+		.cmdline = files->cfg.cmdline ? files->cfg.cmdline : "",
 		.is_fresh = is_fresh,
 	};
+	int r = check_ranges(machine);
+
 	load.cmdline_len = strlen(load.cmdline);
-	r = vc__source_open(&c.kernel, "kernel", &load.kernel);
-	if (!r)
-		r = vc__source_open(&c.initrd, "initrd", &load.initrd);
 	if (!r)
 		r = load_kind(&load, &entry);
 	if (!r)
 		*ret_entry = entry;
-	vc__source_close(&load.kernel);
-	vc__source_close(&load.initrd);
 	return r;
 }
 
-int vc_boot_load(const struct vc_mem *mem, const struct vc_boot_config *cfg,
+int vc_boot_load(const struct vc_mem *mem, const struct vc_boot_config *user_cfg,
 		 const struct vc_boot_machine *machine, struct vc_boot_entry *ret_entry)
 {
-	return vc__boot_load(mem, cfg, machine, false, ret_entry);
+	struct vc__boot_files files;
+	struct vc_boot_config cfg;
+	int r = vc_config_copy(&cfg, sizeof(cfg), user_cfg);
+
+	if (r < 0)
+		return r;
+	if (!mem || !machine || !ret_entry || (machine->nr_ranges && !machine->ranges))
+		return vc_error_set(-EINVAL, SUBSYSTEM, NULL, "memory, machine or result is NULL");
+	r = vc__boot_open(&cfg, &files);
+	if (r < 0)
+		return r;
+	r = vc__boot_load(mem, &files, machine, false, ret_entry);
+	vc__boot_close(&files);
+	return r;
 }
 
 int vc_boot_probe(const struct vc_source *kernel, enum vc_boot_kind *ret_kind)

@@ -5,8 +5,7 @@
  * Whoever wants the vCPUs to stop sets a bit of `asked` and kicks them all (vc__vm_ask(), any thread,
  * no lock). Each vCPU completes its pending access and parks. The last one to park settles: it stops
  * the VM, resets it, or declares it PAUSED. vCPUs that nobody runs count as parked, so with a
- * caller's threads the control thread may be the one to settle. No vCPU runs while vm->lock is held
- * by a settler; devices are reset under that lock, which no device ever takes.
+ * caller's threads the control thread may be the one to settle. No vCPU runs while somebody settles.
  */
 #include "vm_impl.h"
 
@@ -116,36 +115,61 @@ static int reset_machine(struct vc_vm *vm)
 	return vc__vm_load_guest(vm, false);
 }
 
+static void set_state(struct vc_vm *vm, enum vc_vm_state state)
+{
+	/* Release: who sees the state sees what led to it. Pairs with vc_vm_get_state(). */
+	atomic_store_explicit(&vm->state, state, memory_order_release);
+}
+
 static void stop_now(struct vc_vm *vm, unsigned int asked)
 {
-	vm->state = VC_VM_STOPPED;
+	set_state(vm, VC_VM_STOPPED);
 	put_stop_events(vm, asked);
 }
 
-/* Lock held, every vCPU parked: do what was asked for. */
+/*
+ * Resets with the lock dropped, because devices are reset under theirs and what they call may ask
+ * for the VM's state. Nobody runs meanwhile: `asked` keeps its bits, so vCPUs that come stay parked.
+ */
+static void reset_and_tell(struct vc_vm *vm, unsigned int asked)
+{
+	int r;
+
+	vm->is_settling = true;
+	pthread_mutex_unlock(&vm->lock);
+	r = reset_machine(vm);
+	if (r < 0)
+		vc__vm_fail(&vm->cpus[0], r, NULL);
+	pthread_mutex_lock(&vm->lock);
+	vm->is_settling = false;
+	atomic_fetch_and_explicit(&vm->asked, ~ASK_RESETS, memory_order_relaxed);
+	if (r == 0)
+		put_stop_events(vm, asked & ASK_RESETS);
+}
+
+/* Lock held (dropped on the way), every vCPU parked: do what was asked for. */
 static void settle(struct vc_vm *vm)
 {
-	/* Acquire: pairs with vc__vm_ask(). */
-	unsigned int asked = atomic_load_explicit(&vm->asked, memory_order_acquire);
-	bool is_reset = (asked & ASK_RESETS) != 0;
+	unsigned int asked;
 
-	if (vm->state == VC_VM_STOPPED)
-		return;
-	if ((asked & ASK_STOPS) || (is_reset && vm->cfg.on_reset == VC_ON_RESET_STOP)) {
-		stop_now(vm, asked);
-		return;
-	}
-	if (is_reset) {
-		if (reset_machine(vm) < 0) {
-			vc__vm_fail(&vm->cpus[0], -EIO, NULL);
-			stop_now(vm, asked | VC__ASK_ERROR);
+	if (vm->is_settling)
+		return; /* another thread is at it and will see what is asked now */
+	for (;;) {
+		/* Acquire: pairs with vc__vm_ask(). */
+		asked = atomic_load_explicit(&vm->asked, memory_order_acquire);
+		if (vm->state == VC_VM_STOPPED)
+			return;
+		if (asked & ASK_STOPS ||
+		    (asked & ASK_RESETS && vm->cfg.on_reset == VC_ON_RESET_STOP)) {
+			stop_now(vm, asked);
 			return;
 		}
-		put_stop_events(vm, asked & ASK_RESETS);
-		atomic_fetch_and_explicit(&vm->asked, ~ASK_RESETS, memory_order_relaxed);
+		if (!(asked & ASK_RESETS))
+			break;
+		reset_and_tell(vm, asked);
 	}
 	if (asked & VC__ASK_PAUSE)
-		vm->state = VC_VM_PAUSED;
+		set_state(vm, VC_VM_PAUSED);
 }
 
 /* Finishes the access of the last exit; one that crosses a page or is a string has several parts. */
@@ -217,15 +241,17 @@ int vc__vm_cpu_loop(struct vc__vm_cpu *cpu)
 	}
 }
 
-bool vc__vm_on_vcpu_thread(const struct vc_vm *vm)
+/* A thread that the barrier may be waiting for: a vCPU's, or one inside a device's poll op. */
+bool vc__vm_on_own_thread(const struct vc_vm *vm)
 {
+	if (atomic_load_explicit(&vm->poller, memory_order_relaxed) == pthread_self())
+		return true;
 	for (uint32_t i = 0; vm->cpus != NULL && i < vm->cfg.nr_vcpus; i++)
 		if (vm->cpus[i].in_loop && pthread_equal(vm->cpus[i].thread, pthread_self()))
 			return true;
 	return false;
 }
 
-/* Lock held. */
 static int refuse_state(const struct vc_vm *vm, const char *verb)
 {
 	return vc_error_set(-EBUSY, "vm", vm->name, "cannot %s: the VM is %s", verb,
@@ -240,6 +266,9 @@ int vc_vm_start(struct vc_vm *vm)
 		return vc_error_set(-EINVAL, "vm", NULL, "no VM given");
 	pthread_mutex_lock(&vm->lock);
 	r = vm->state == VC_VM_BUILT ? 0 : refuse_state(vm, "start");
+	if (r == 0 && vm->is_half_loaded)
+		r = vc_error_set(-EBUSY, "vm", vm->name,
+				 "cannot start: a load of its state failed half-way");
 	pthread_mutex_unlock(&vm->lock);
 	if (r < 0)
 		return r;
@@ -249,7 +278,7 @@ int vc_vm_start(struct vc_vm *vm)
 			return r;
 	}
 	pthread_mutex_lock(&vm->lock);
-	vm->state = VC_VM_RUNNING;
+	set_state(vm, VC_VM_RUNNING);
 	vm->is_opening = false;
 	pthread_cond_broadcast(&vm->changed);
 	pthread_mutex_unlock(&vm->lock);
@@ -259,15 +288,21 @@ int vc_vm_start(struct vc_vm *vm)
 /* Asks for @what and waits until the state machine has answered. */
 static int ask_and_wait(struct vc_vm *vm, unsigned int what)
 {
-	if (vc__vm_on_vcpu_thread(vm))
-		return vc_error_set(-EDEADLK, "vm", vm->name,
-				    "a vCPU thread cannot wait for itself");
+	if (vc__vm_on_own_thread(vm))
+		return vc_error_set(
+			-EDEADLK, "vm", vm->name,
+			"a vCPU thread, or one inside a device, cannot wait for itself");
 	vc__vm_ask(vm, what);
-	if (is_all_parked(vm))
-		settle(vm);
-	pthread_cond_broadcast(&vm->changed);
-	while (vm->state == VC_VM_RUNNING || (what == VC__ASK_STOP && vm->state == VC_VM_PAUSED))
+	pthread_cond_broadcast(&vm->changed); /* for halted vCPUs */
+	for (;;) {
+		if (is_all_parked(vm))
+			settle(vm);
+		if (vm->state != VC_VM_RUNNING &&
+		    (what == VC__ASK_PAUSE || vm->state != VC_VM_PAUSED))
+			break;
 		pthread_cond_wait(&vm->changed, &vm->lock);
+	}
+	pthread_cond_broadcast(&vm->changed);
 	return 0;
 }
 
@@ -296,7 +331,7 @@ int vc_vm_resume(struct vc_vm *vm)
 		return vc_error_set(-EINVAL, "vm", NULL, "no VM given");
 	pthread_mutex_lock(&vm->lock);
 	if (vm->state == VC_VM_PAUSED) {
-		vm->state = VC_VM_RUNNING;
+		set_state(vm, VC_VM_RUNNING);
 		atomic_fetch_and_explicit(&vm->asked, ~VC__ASK_PAUSE, memory_order_relaxed);
 		pthread_cond_broadcast(&vm->changed);
 	} else {
@@ -359,8 +394,9 @@ int vc_vm_wait(struct vc_vm *vm, int timeout_ms)
 	pthread_mutex_lock(&vm->lock);
 	if (vm->state == VC_VM_NEW)
 		r = refuse_state(vm, "wait for");
-	else if (vc__vm_on_vcpu_thread(vm))
-		r = vc_error_set(-EDEADLK, "vm", vm->name, "a vCPU thread cannot wait for itself");
+	else if (vc__vm_on_own_thread(vm))
+		r = vc_error_set(-EDEADLK, "vm", vm->name,
+				 "a vCPU thread, or one inside a device, cannot wait for itself");
 	while (r == 0 && vm->state != VC_VM_STOPPED) {
 		if (timeout_ms < 0)
 			r = -pthread_cond_wait(&vm->changed, &vm->lock);
@@ -375,16 +411,8 @@ int vc_vm_wait(struct vc_vm *vm, int timeout_ms)
 
 enum vc_vm_state vc_vm_get_state(const struct vc_vm *vm)
 {
-	struct vc_vm *locked =
-		(struct vc_vm *)(uintptr_t)vm; /* the lock is not part of the value */
-	enum vc_vm_state state;
-
-	if (vm == NULL)
-		return VC_VM_NEW;
-	pthread_mutex_lock(&locked->lock);
-	state = vm->state;
-	pthread_mutex_unlock(&locked->lock);
-	return state;
+	/* Acquire: pairs with set_state(). */
+	return vm != NULL ? atomic_load_explicit(&vm->state, memory_order_acquire) : VC_VM_NEW;
 }
 
 const char *vc_vm_state_name(enum vc_vm_state state)

@@ -15,11 +15,24 @@ struct vc__load {
 	bool is_fresh;	      /* RAM was never written to */
 };
 
+/* What a boot reads from, opened once and read as often as the machine is reset. */
+struct vc__boot_files {
+	struct vc_boot_config cfg; /* its strings and buffers are borrowed */
+	struct vc__source kernel, initrd;
+	bool is_open;
+};
+
+/* Opens kernel and initrd. Errors as vc_boot_load() for files; nothing stays open then. */
+int vc__boot_open(const struct vc_boot_config *cfg, struct vc__boot_files *ret_files);
+
+/* Closes them; legal on zeros, and twice. */
+void vc__boot_close(struct vc__boot_files *files);
+
 /*
- * vc_boot_load() with one more fact: @is_fresh, nothing has been written to RAM since its regions
- * were created. The first boot of a machine then does not touch the kernel's BSS.
+ * vc_boot_load() from files that are open, with one more fact: @is_fresh, all of RAM is zero. The
+ * first boot of a machine then does not touch the kernel's BSS.
  */
-int vc__boot_load(const struct vc_mem *mem, const struct vc_boot_config *cfg,
+int vc__boot_load(const struct vc_mem *mem, const struct vc__boot_files *files,
 		  const struct vc_boot_machine *machine, bool is_fresh,
 		  struct vc_boot_entry *ret_entry);
 

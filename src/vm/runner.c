@@ -101,11 +101,23 @@ static void *vcpu_main(void *opaque)
 	return NULL;
 }
 
+/* Between the two this thread may hold a device's lock: the barrier must not wait for it. */
+static void enter_poll(struct vc_vm *vm)
+{
+	atomic_store_explicit(&vm->poller, pthread_self(), memory_order_relaxed);
+}
+
+static void leave_poll(struct vc_vm *vm)
+{
+	atomic_store_explicit(&vm->poller, 0, memory_order_relaxed);
+}
+
 /* Entry 0 is the wake-up; then each device's, whose number is kept for poll_act(). */
 static size_t poll_fill(struct vc_vm *vm, struct pollfd *fds, size_t room)
 {
 	size_t nr = 1;
 
+	enter_poll(vm);
 	if (room > 0)
 		fds[0] = (struct pollfd){ .fd = vm->wake_fd, .events = POLLIN };
 	for (size_t i = 0; i < vm->nr_devices; i++) {
@@ -118,6 +130,7 @@ static size_t poll_fill(struct vc_vm *vm, struct pollfd *fds, size_t room)
 		vm->poll_counts[i] = (uint8_t)nr_fit;
 		nr += nr_own;
 	}
+	leave_poll(vm);
 	return nr;
 }
 
@@ -126,6 +139,7 @@ static void poll_act(struct vc_vm *vm, const struct pollfd *fds, size_t nr)
 	size_t at = 1;
 	uint64_t count;
 
+	enter_poll(vm);
 	if (nr > 0 && fds[0].revents != 0)
 		(void)!read(vm->wake_fd, &count, sizeof(count));
 	for (size_t i = 0; i < vm->nr_devices && at < nr; i++) {
@@ -137,6 +151,7 @@ static void poll_act(struct vc_vm *vm, const struct pollfd *fds, size_t nr)
 			vc_device_dispatch(vm->devices[i].dev, &fds[at], nr_own);
 		at += nr_own;
 	}
+	leave_poll(vm);
 }
 
 /* One round of polling; @timeout_ms as for poll(2). */

@@ -190,7 +190,13 @@ int vc__vm_load_guest(struct vc_vm *vm, bool is_fresh)
 		r = vc__acpi_write(vm->mem, &vm->shape.acpi, &machine.rsdp);
 	if (r < 0 || !vm->has_boot)
 		return r;
-	r = vc__boot_load(vm->mem, &vm->boot, &machine, is_fresh, &vm->entry);
+	if (!vm->files.is_open)
+		r = vc__boot_open(&vm->boot, &vm->files);
+	if (r == 0)
+		r = vc__boot_load(vm->mem, &vm->files, &machine, is_fresh, &vm->entry);
+	/* A reset finds them open, whatever rights the process has by then. */
+	if (r < 0 || vm->cfg.on_reset != VC_ON_RESET_REBOOT)
+		vc__boot_close(&vm->files);
 	if (r < 0)
 		return r;
 	return vc_vcpu_set_regs(vm->cpus[0].vcpu, &vm->entry.regs, &vm->entry.sregs);
@@ -249,6 +255,7 @@ int vc_vm_build(struct vc_vm *vm)
 
 void vc__vm_unbuild(struct vc_vm *vm)
 {
+	vc__boot_close(&vm->files);
 	vc__vm_devices_unbuild(vm);
 	vc__vm_irq_unbind(vm);
 	for (uint32_t i = 0; vm->cpus != NULL && i < vm->cfg.nr_vcpus; i++)

@@ -269,11 +269,22 @@ static void check_partition(struct check *c, struct vc_mem *mem)
 		vc_partition_destroy(partition);
 }
 
+static void load_once(struct check *c, const struct vc_mem *mem,
+		      const struct vc_boot_machine *machine)
+{
+	struct vc__boot_files files;
+	struct vc_boot_entry entry;
+
+	if (!holds(c, vc__boot_open(&c->vm->boot, &files)))
+		return;
+	(void)holds(c, vc__boot_load(mem, &files, machine, true, &entry));
+	vc__boot_close(&files);
+}
+
 /* Loads the kernel into memory that is thrown away again. */
 static void check_boot(struct check *c, const struct vc__layout *layout, bool has_files)
 {
 	struct vc_boot_machine machine = { .ranges = layout->e820, .nr_ranges = layout->nr_e820 };
-	struct vc_boot_entry entry;
 	struct vc_mem *mem;
 
 	if (!holds(c, vc_mem_create(&mem)))
@@ -283,7 +294,7 @@ static void check_boot(struct check *c, const struct vc__layout *layout, bool ha
 	else
 		check_partition(c, mem);
 	if (has_files)
-		(void)holds(c, vc__boot_load(mem, &c->vm->boot, &machine, true, &entry));
+		load_once(c, mem, &machine);
 	vc_mem_destroy(mem);
 }
 

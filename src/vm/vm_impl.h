@@ -4,8 +4,8 @@
  *
  * Threads: configuration and built objects are written by the control thread in NEW and while no
  * vCPU runs, and are read-only for everybody else (pthread_create and the lock order them). `lock`
- * guards the life-cycle fields below it and is never taken under a device's lock; what a device asks
- * for on a vCPU thread goes through `asked`, which is atomic.
+ * guards the life-cycle fields below it. It and a device's lock are never held together: what a
+ * device asks for on a vCPU thread goes through `asked`, which is atomic, as the state is.
  */
 #ifndef VC_VM_IMPL_H
 #define VC_VM_IMPL_H
@@ -16,6 +16,7 @@
 
 #include "acpi.h"
 #include "layout.h"
+#include "load.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -118,6 +119,7 @@ struct vc_vm {
 	struct vc_boot_config boot;
 	char *boot_strings[3]; /* kernel path, initrd path, command line */
 	bool has_boot;
+	struct vc__boot_files files; /* open from build on when a reset loads again */
 
 	/* built */
 	struct vc_mem *mem;
@@ -131,12 +133,14 @@ struct vc_vm {
 
 	/* life cycle */
 	pthread_mutex_t lock;
-	pthread_cond_t changed; /* any of the fields up to asked, but for nr_started */
-	pthread_cond_t started; /* nr_started: start alone waits for it */
-	enum vc_vm_state state;
-	bool is_opening;     /* start: threads wait until all have passed their hooks */
-	bool is_aborted;     /* start failed: threads leave */
-	uint32_t nr_started; /* threads that have passed or failed their hook */
+	pthread_cond_t changed;		/* any of the fields up to asked, but for nr_started */
+	pthread_cond_t started;		/* nr_started: start alone waits for it */
+	_Atomic enum vc_vm_state state; /* written under lock once built */
+	bool is_settling;		/* a thread does what was asked for, lock dropped */
+	bool is_half_loaded;		/* vc_vm_load() failed: not to be started */
+	bool is_opening;		/* start: threads wait until all have passed their hooks */
+	bool is_aborted;		/* start failed: threads leave */
+	uint32_t nr_started;		/* threads that have passed or failed their hook */
 	_Atomic uint64_t nr_resets;
 	pthread_t control;
 	bool has_control;
@@ -147,6 +151,7 @@ struct vc_vm {
 	int wake_fd; /* the polling thread's: ask for pollfds again, or end */
 	/* what the control thread polls; made here because a thread's first malloc costs an arena */
 	struct pollfd *control_fds;
+	_Atomic pthread_t poller; /* thread inside devices' poll ops, 0 = none */
 	uint8_t *poll_counts; /* per device, entries of the last vc_vm_pollfds(): polling thread */
 
 	/* events */
@@ -184,7 +189,7 @@ void vc__vm_fail(struct vc__vm_cpu *cpu, int err, const struct vc_exit *exit);
 void vc__vm_ask(struct vc_vm *vm, unsigned int what);
 void vc__vm_request(void *opaque, enum vc_request request, uint64_t code);
 int vc__vm_cpu_loop(struct vc__vm_cpu *cpu);
-bool vc__vm_on_vcpu_thread(const struct vc_vm *vm);
+bool vc__vm_on_own_thread(const struct vc_vm *vm);
 void vc__vm_kick_all(struct vc_vm *vm);
 
 /* runner.c */

@@ -105,12 +105,17 @@ int vc_vm_load(struct vc_vm *vm, struct vc_state_reader *reader)
 
 	if (r == 0)
 		r = load_shape(vm, reader);
+	if (r < 0)
+		return r;
+	vm->is_half_loaded = true;
 	/* Devices last: a line that one holds high reaches an irqchip that is loaded. */
-	if (r == 0)
-		r = vc_partition_load(vm->partition, reader);
+	r = vc_partition_load(vm->partition, reader);
 	for (uint32_t i = 0; r == 0 && i < vm->cfg.nr_vcpus; i++)
 		r = vc_vcpu_load(vm->cpus[i].vcpu, reader);
 	for (size_t i = 0; r == 0 && i < vm->nr_devices; i++)
 		r = vc_device_load(vm->devices[i].dev, reader);
-	return r < 0 ? r : vc_state_done(reader);
+	if (r == 0)
+		r = vc_state_done(reader);
+	vm->is_half_loaded = r < 0;
+	return r;
 }

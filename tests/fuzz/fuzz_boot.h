@@ -106,7 +106,12 @@ static inline void load_input(struct bed *bed, enum vc_boot_kind kind, const uin
 		memcpy(exact, data, len);
 	if (how & 2)
 		cfg.initrd = (struct vc_source){ .buf = initrd, .len = sizeof(initrd) };
-	int r = vc__boot_load(bed->mem, &cfg, &bed->machine, how & 1, &e);
+	struct vc__boot_files files;
+	int r = vc__boot_open(&cfg, &files);
+	if (!r) {
+		r = vc__boot_load(bed->mem, &files, &bed->machine, how & 1, &e);
+		vc__boot_close(&files);
+	}
 	must(r <= 0);
 	if (!r)
 		check_entry(&e);

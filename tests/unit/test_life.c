@@ -2,6 +2,9 @@
 /* The five states: every verb in every state, the barrier, reset, races between guest and control. */
 #include "vm_fixture.h"
 
+#include <poll.h>
+#include <unistd.h>
+
 static void states_refuse_by_name(void **state)
 {
 	static const struct vc_fake_step steps[] = { DEBUG_EXIT(0) };
@@ -237,6 +240,163 @@ static void vcpu_thread_cannot_wait_for_itself(void **state)
 	close_all(&f);
 }
 
+/* A flat kernel in a file of its own. */
+static void write_kernel(char *path)
+{
+	static const uint8_t hlt[64] = { 0xf4 };
+	int fd = mkstemp(path);
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, hlt, sizeof(hlt)), sizeof(hlt));
+	close(fd);
+}
+
+static void build_from_file(struct fixture *f, const struct vc_fake_step *steps, size_t nr,
+			    const char *path)
+{
+	struct vc_boot_config boot = { .size = sizeof(boot),
+				       .kind = VC_BOOT_FLAT,
+				       .kernel.path = path,
+				       .flat_gpa = 0x100000 };
+	struct vc_vm_config cfg = basic_config();
+
+	cfg.on_reset = VC_ON_RESET_REBOOT;
+	open_host(f, steps, nr);
+	make_vm(f, &cfg);
+	assert_result(vc_vm_set_boot(f->vm, &boot), 0);
+	assert_result(vc_vm_build(f->vm), 0);
+}
+
+/* What build opened serves every boot: the file may be out of reach by then. */
+static void reboot_without_the_file(void **state)
+{
+	static const struct vc_fake_step steps[] = { RESET, RESET, POWER_OFF };
+	char path[] = "/tmp/vc-life-XXXXXX";
+	struct fixture f;
+
+	(void)state;
+	write_kernel(path);
+	build_from_file(&f, steps, ARRAY_LEN(steps), path);
+	assert_int_equal(unlink(path), 0);
+	run_vm(&f);
+	assert_int_equal(expect_event(f.vm, VC_EVENT_RESET).nr, 2);
+	expect_event(f.vm, VC_EVENT_POWERED_OFF);
+	expect_no_event(f.vm);
+	close_all(&f);
+}
+
+static void reset_that_fails_says_why(void **state)
+{
+	static const struct vc_fake_step steps[] = { RESET, POWER_OFF };
+	char path[] = "/tmp/vc-life-XXXXXX";
+	struct vc_event event;
+	struct fixture f;
+
+	(void)state;
+	write_kernel(path);
+	build_from_file(&f, steps, ARRAY_LEN(steps), path);
+	assert_int_equal(truncate(path, 3), 0);
+	run_vm(&f);
+	event = expect_event(f.vm, VC_EVENT_ERROR);
+	assert_int_equal(event.err, -EIO);
+	assert_non_null(strstr(event.text, "shrank"));
+	expect_no_event(f.vm); /* there was no reset */
+	unlink(path);
+	close_all(&f);
+}
+
+/* A device asks for the state while it is reset, under its own lock. */
+static void asking_access(struct vc_device *dev, struct vc_access *access)
+{
+	(void)dev;
+	(void)access;
+}
+
+static void asking_reset(struct vc_device *dev)
+{
+	struct caller *c = vc_container_of(dev, struct caller, dev);
+
+	c->results[0] = vc_vm_get_state(c->vm);
+}
+
+static void state_can_be_asked_during_reset(void **state)
+{
+	static const struct vc_device_ops ops = { .type = "asking",
+						  .access = asking_access,
+						  .reset = asking_reset,
+						  .save = caller_save,
+						  .load = caller_load,
+						  .destroy = caller_destroy };
+	static const struct vc_fake_step steps[] = { RESET, POWER_OFF };
+	struct vc_vm_config cfg = basic_config();
+	struct caller c = { .vm = NULL };
+	struct fixture f;
+
+	(void)state;
+	cfg.on_reset = VC_ON_RESET_REBOOT;
+	open_host(&f, steps, ARRAY_LEN(steps));
+	make_vm(&f, &cfg);
+	c.vm = f.vm;
+	assert_result(vc_device_init(&c.dev, &ops, "asking"), 0);
+	assert_result(vc_vm_add_device(f.vm, &c.dev, NULL, 0), 0);
+	assert_result(vc_vm_build(f.vm), 0);
+	run_vm(&f);
+	assert_int_equal(c.results[0], VC_VM_RUNNING);
+	close_all(&f);
+}
+
+/* A device whose poll op calls the verbs that wait: under its lock that could never end. */
+static size_t polling_pollfds(struct vc_device *dev, struct pollfd *fds, size_t nr)
+{
+	struct caller *c = vc_container_of(dev, struct caller, dev);
+
+	(void)fds;
+	(void)nr;
+	c->results[0] = vc_vm_pause(c->vm);
+	c->results[1] = vc_vm_stop(c->vm);
+	c->results[2] = vc_vm_wait(c->vm, -1);
+	return 0;
+}
+
+static void polling_dispatch(struct vc_device *dev, const struct pollfd *fds, size_t nr)
+{
+	(void)dev;
+	(void)fds;
+	(void)nr;
+}
+
+static void poll_op_cannot_wait_for_vcpus(void **state)
+{
+	static const struct vc_device_ops ops = { .type = "polling",
+						  .access = asking_access,
+						  .reset = caller_reset,
+						  .save = caller_save,
+						  .load = caller_load,
+						  .destroy = caller_destroy,
+						  .pollfds = polling_pollfds,
+						  .dispatch = polling_dispatch };
+	static const struct vc_fake_step busy[] = { IN8(0x3fd), OUT8(0x80, 0) };
+	struct vc_vm_config cfg = basic_config();
+	struct caller c = { .vm = NULL };
+	struct pollfd fds[16];
+	struct fixture f;
+
+	(void)state;
+	cfg.runner = VC_RUNNER_CALLER;
+	open_host_for(&f, busy, ARRAY_LEN(busy), UINT64_MAX);
+	make_vm(&f, &cfg);
+	c.vm = f.vm;
+	assert_result(vc_device_init(&c.dev, &ops, "polling"), 0);
+	assert_result(vc_vm_add_device(f.vm, &c.dev, NULL, 0), 0);
+	assert_result(vc_vm_build(f.vm), 0);
+	assert_result(vc_vm_start(f.vm), 0);
+	assert_true(vc_vm_pollfds(f.vm, fds, ARRAY_LEN(fds)) > 0);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(c.results[i], -EDEADLK);
+	assert_result(vc_vm_stop(f.vm), 0);
+	close_all(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -248,6 +408,10 @@ int main(void)
 		cmocka_unit_test(reboot_goes_on),
 		cmocka_unit_test(pause_races_with_power_off),
 		cmocka_unit_test(vcpu_thread_cannot_wait_for_itself),
+		cmocka_unit_test(reboot_without_the_file),
+		cmocka_unit_test(reset_that_fails_says_why),
+		cmocka_unit_test(state_can_be_asked_during_reset),
+		cmocka_unit_test(poll_op_cannot_wait_for_vcpus),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

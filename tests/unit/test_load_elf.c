@@ -106,7 +106,10 @@ static void zeroes_bss(void **state)
 	struct vc_boot_config cfg = { .size = sizeof(cfg),
 				      .kernel = { .buf = elf, .len = sizeof(elf) } };
 	assert_int_equal(vc_mem_write(m.mem, ELF_DATA_GPA + ELF_SEGMENT, junk, 1), 0);
-	assert_result(vc__boot_load(m.mem, &cfg, &m.boot, true, &e), 0);
+	struct vc__boot_files files;
+	assert_result(vc__boot_open(&cfg, &files), 0);
+	assert_result(vc__boot_load(m.mem, &files, &m.boot, true, &e), 0);
+	vc__boot_close(&files);
 	assert_int_equal(read_mem(&m, ELF_DATA_GPA + ELF_SEGMENT, 1), 0xaa);
 	drop_machine(&m);
 }

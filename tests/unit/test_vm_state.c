@@ -167,6 +167,36 @@ static void states(void **state)
 	close_all(&f);
 }
 
+/* A VM that took half of a stream is not started, until a whole one was loaded. */
+static void half_loaded_is_not_started(void **state)
+{
+	struct vc_vm_config cfg = basic_config();
+	struct vc_state_writer *writer;
+	struct stream whole, more;
+	struct fixture a, b;
+
+	(void)state;
+	open_host(&a, NULL, 0);
+	build_vm(&a, &cfg);
+	pause_vm(&a);
+	save(&a, &whole);
+	assert_result(vc_state_writer_create(VC_ARCH_X86_64, &writer), 0);
+	assert_result(vc_vm_save(a.vm, writer), 0);
+	assert_result(vc_state_begin(writer, "stranger", 1), 0);
+	assert_result(vc_state_end(writer), 0);
+	assert_result(vc_state_finish(writer, &more.buf, &more.len), 0);
+	open_host(&b, NULL, 0);
+	build_vm(&b, &cfg);
+	assert_refused(load(&b, more.buf, more.len), -EBADMSG, "stranger");
+	assert_refused(vc_vm_start(b.vm), -EBUSY, "half-way");
+	assert_result(load(&b, whole.buf, whole.len), 0);
+	pause_vm(&b);
+	vc_state_writer_destroy(writer);
+	vc_state_writer_destroy(whole.writer);
+	close_all(&a);
+	close_all(&b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -175,6 +205,7 @@ int main(void)
 		cmocka_unit_test(broken_streams_are_refused),
 		cmocka_unit_test(unknown_sections_are_refused),
 		cmocka_unit_test(states),
+		cmocka_unit_test(half_loaded_is_not_started),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
