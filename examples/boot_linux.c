@@ -69,7 +69,7 @@ static int configure(struct vc_vm *vm, int argc, char **argv)
 static int follow(struct vc_vm *vm)
 {
 	struct pollfd wait = { .fd = vc_vm_event_fd(vm), .events = POLLIN };
-	struct vc_event event;
+	struct vc_event event = { .size = sizeof(event) };
 
 	for (;;) {
 		if (poll(&wait, 1, -1) < 0)

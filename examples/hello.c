@@ -41,7 +41,7 @@ static int run(struct vc_vm *vm, const char *path)
 int main(int argc, char **argv)
 {
 	struct vc_vm_config cfg = { sizeof(cfg), .nr_vcpus = 1, .irqchip = VC_IRQCHIP_KERNEL };
-	struct vc_event event = { .text = "" };
+	struct vc_event event = { .size = sizeof(event) };
 	struct vc_host *host = NULL;
 	struct vc_vm *vm = NULL;
 

@@ -63,7 +63,7 @@ static int configure(struct vc_vm *vm, const char *path, const char *cmdline)
 /* Takes what has happened; the exit code once the VM has stopped, -1 before. */
 static int take_events(struct vc_vm *vm)
 {
-	struct vc_event event;
+	struct vc_event event = { .size = sizeof(event) };
 
 	while (vc_vm_next_event(vm, &event) == 1) {
 		if (vc_vm_get_state(vm) != VC_VM_STOPPED)

@@ -84,6 +84,7 @@ static void run_guest(struct vc_host *host, const uint8_t *code, size_t len, int
 	struct vc_vm *vm;
 
 	memset(outcome, 0, sizeof(*outcome));
+	outcome->event.size = sizeof(outcome->event);
 	vm = make_vm(host, code, len, outcome);
 	if (vc_vm_build(vm) < 0 || vc_vm_start(vm) < 0)
 		fail_msg("%s", vc_error_message());

@@ -45,20 +45,21 @@ static int create(struct options *options, struct vc_host *host, struct vc_vm **
 {
 	const struct cpu *cpu = &options->cpu[0];
 	const uint64_t *affinity[256] = { NULL };
+	const struct vc_cpu_model_config model = {
+		.size = sizeof(model),
+		.name = cpu->model,
+		.features = cpu->features.words,
+		.nr_features = cpu->features.nr,
+		.nr_sockets = (uint32_t)cpu->sockets,
+		.nr_dies = (uint32_t)cpu->dies,
+		.nr_cores = (uint32_t)cpu->cores,
+		.nr_threads = (uint32_t)cpu->threads,
+		.has_nested = cpu->nested == SWITCH_ON,
+	};
 	struct vc_vm_config cfg = {
 		.size = sizeof(cfg),
 		.nr_vcpus = (uint32_t)options->nr_cpus,
-		.cpu = {
-			.size = sizeof(cfg.cpu),
-			.name = cpu->model,
-			.features = cpu->features.words,
-			.nr_features = cpu->features.nr,
-			.nr_sockets = (uint32_t)cpu->sockets,
-			.nr_dies = (uint32_t)cpu->dies,
-			.nr_cores = (uint32_t)cpu->cores,
-			.nr_threads = (uint32_t)cpu->threads,
-			.has_nested = cpu->nested == SWITCH_ON,
-		},
+		.cpu = &model,
 		.irqchip = (enum vc_irqchip)(VC_IRQCHIP_KERNEL + choice(options->irqchip)),
 		.has_pit = options->pit == SWITCH_ON,
 		.tsc_khz = (uint32_t)options->tsc_khz,

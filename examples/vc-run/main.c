@@ -105,7 +105,7 @@ static int exit_code(const struct program *program, const struct vc_event *event
 
 static void take_events(struct program *program)
 {
-	struct vc_event event;
+	struct vc_event event = { .size = sizeof(event) };
 
 	while (vc_vm_next_event(program->vm, &event) == 1) {
 		program->code = exit_code(program, &event);

@@ -59,6 +59,19 @@ VC_API void vc_log_write(struct vc_log *log, enum vc_log_level level, const char
 VC_API int vc_config_copy(void *dst, size_t dst_size, const void *src);
 
 /**
+ * vc_result_fill() - fill a size-versioned struct that the caller allocated, of whatever version.
+ * @ret: the caller's struct, whose first member `size_t size` it has set; what this library does
+ *       not know of it becomes zero, its size stays; untouched on failure.
+ * @first_size: bytes that the struct had in its first version.
+ * @src: the callee's own, whole struct; NULL = only look at @ret.
+ * @src_size: its size, bytes.
+ * Context: any thread; does not block.
+ * Returns: 0, or -EINVAL (@ret NULL, size below @first_size or above 4096 bytes: never set).
+ * Spec: none.   Since: 0.1
+ */
+VC_API int vc_result_fill(void *ret, size_t first_size, const void *src, size_t src_size);
+
+/**
  * vc_crc32c_update() - CRC-32C (Castagnoli) of a block, continuing from an earlier one.
  * @crc: 0 to start, or the value returned for what came before.
  * @buf: bytes.

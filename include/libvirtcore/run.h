@@ -107,6 +107,7 @@ enum vc_event_kind {
 };
 
 struct vc_event {
+	size_t size; /* sizeof(struct vc_event), set by the caller */
 	enum vc_event_kind kind;
 	char object[32]; /* "cpu0", a device's name, "" */
 	int err;	 /* -errno, 0 = none */
@@ -127,9 +128,9 @@ VC_API int vc_vm_event_fd(const struct vc_vm *vm);
 /**
  * vc_vm_next_event() - take the oldest event. At most one of each kind and object waits.
  * @vm: any state.
- * @ret_event: filled; untouched when there is none.
+ * @ret_event: its size set; filled; untouched when there is none.
  * Context: any thread; does not block.
- * Returns: 1, 0 (none), or -EINVAL.
+ * Returns: 1, 0 (none), or -EINVAL (NULL, size: the event waits on).
  * Spec: none.   Since: 0.1
  */
 VC_API int vc_vm_next_event(struct vc_vm *vm, struct vc_event *ret_event);
@@ -155,7 +156,10 @@ VC_API const char *vc_event_name(enum vc_event_kind kind);
 VC_API int vc_vm_explain(struct vc_vm *vm, vc_text_fn fn, void *opaque);
 
 struct vc_vm_stats {
-	struct vc_vcpu_stats vcpus; /* summed */
+	size_t size; /* sizeof(struct vc_vm_stats), set by the caller */
+	/* of all vCPUs together, as in struct vc_vcpu_stats */
+	uint64_t nr_exits[VC_EXIT_MAX];
+	uint64_t nr_kicks, nr_signals, guest_ns;
 	uint64_t nr_unclaimed_pio, nr_unclaimed_mmio;
 	uint64_t nr_resets;
 };
@@ -163,9 +167,9 @@ struct vc_vm_stats {
 /**
  * vc_vm_get_stats() - read a VM's counters.
  * @vm: BUILT or later.
- * @ret_stats: filled.
+ * @ret_stats: its size set; filled.
  * Context: any thread; does not block.
- * Returns: 0, or -EINVAL, -EBUSY (NEW).
+ * Returns: 0, or -EINVAL (NULL, size), -EBUSY (NEW).
  * Spec: none.   Since: 0.1
  */
 VC_API int vc_vm_get_stats(const struct vc_vm *vm, struct vc_vm_stats *ret_stats);

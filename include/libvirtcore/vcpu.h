@@ -39,6 +39,8 @@ enum vc_exit_kind {
 	VC_EXIT_NR,
 };
 
+#define VC_EXIT_MAX 32 /* more kinds than there will be: counters are arrays of this length */
+
 /* One exit. `data` points into the hypervisor's page: writing it completes a read at next run. */
 struct vc_exit {
 	enum vc_exit_kind kind;
@@ -58,10 +60,11 @@ struct vc_vcpu_config {
 };
 
 struct vc_vcpu_stats {
-	uint64_t nr_exits[VC_EXIT_NR];
-	uint64_t nr_kicks;   /* vc_vcpu_kick() calls */
-	uint64_t nr_signals; /* of these, how many needed a signal */
-	uint64_t guest_ns;   /* inside run, with vc_partition_config.has_times */
+	size_t size;			/* sizeof(struct vc_vcpu_stats), set by the caller */
+	uint64_t nr_exits[VC_EXIT_MAX]; /* by enum vc_exit_kind */
+	uint64_t nr_kicks;		/* vc_vcpu_kick() calls */
+	uint64_t nr_signals;		/* of these, how many needed a signal */
+	uint64_t guest_ns;		/* inside run, with vc_partition_config.has_times */
 };
 
 /**

@@ -82,9 +82,9 @@ VC_API int vc_vcpu_load(struct vc_vcpu *vcpu, struct vc_state_reader *reader);
 /**
  * vc_vcpu_get_stats() - read a vCPU's counters.
  * @vcpu: may run.
- * @ret_stats: filled; values of one moment each, not all of the same.
+ * @ret_stats: its size set; filled; values of one moment each, not all of the same.
  * Context: any thread; does not block.
- * Returns: 0, or -EINVAL.
+ * Returns: 0, or -EINVAL (NULL, size).
  * Spec: none.   Since: 0.1
  */
 VC_API int vc_vcpu_get_stats(const struct vc_vcpu *vcpu, struct vc_vcpu_stats *ret_stats);

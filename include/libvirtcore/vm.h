@@ -37,9 +37,9 @@ struct vc_vm_config {
 	const char *name;   /* 1 to 31 bytes; NULL = "vm"; copied */
 	struct vc_log *log; /* borrowed until destroy; may be NULL */
 	/* processors */
-	uint32_t nr_vcpus;		/* 0 is refused */
-	struct vc_cpu_model_config cpu; /* nr_vcpus is taken from above; size 0 = host model */
-	const uint64_t *const *vcpu_affinity; /* per vCPU a mask of 16 words of host CPUs, or NULL;
+	uint32_t nr_vcpus;		       /* 0 is refused */
+	const struct vc_cpu_model_config *cpu; /* NULL = host model; its nr_vcpus is that above */
+	const uint64_t *const *vcpu_affinity;  /* per vCPU a mask of 16 words of host CPUs, or NULL;
 					       * needs VC_RUNNER_THREADS */
 	/* interrupts and time, as in struct vc_partition_config */
 	enum vc_irqchip irqchip;
@@ -61,10 +61,10 @@ struct vc_vm_config {
 /**
  * vc_vm_create() - begin a VM.
  * @host: held until destroy.
- * @cfg: copied.
+ * @cfg: copied, with what it points to.
  * @ret_vm: the VM in NEW, owned by the caller; untouched on failure.
  * Context: control thread; does not block. Values are judged by vc_vm_check() and vc_vm_build().
- * Returns: 0, or -EINVAL (NULL, size, name), -E2BIG, -ENOMEM.
+ * Returns: 0, or -EINVAL (NULL, sizes, name, CPU features without a list), -E2BIG, -ENOMEM, -EMFILE.
  * Spec: none.   Since: 0.1
  */
 VC_API int vc_vm_create(struct vc_host *host, const struct vc_vm_config *cfg,

@@ -5,7 +5,8 @@
  *
  * Runs on any thread. A struct only ever grows at its end and zero means default, so a shorter one
  * is filled up with zeros and a longer one is taken when what is unknown here is zero. Pointers in
- * the struct are copied as pointers: whoever takes the config copies what they point to.
+ * the struct are copied as pointers: whoever takes the config copies what they point to. Results
+ * that a caller allocates go the other way by the same rule.
  */
 #include <libvirtcore/implement.h>
 
@@ -41,5 +42,26 @@ int vc_config_copy(void *dst, size_t dst_size, const void *src)
 	memset(dst, 0, dst_size);
 	memcpy(dst, src, known);
 	memcpy(dst, &dst_size, sizeof(dst_size));
+	return 0;
+}
+
+int vc_result_fill(void *ret, size_t first_size, const void *src, size_t src_size)
+{
+	size_t size, known;
+
+	if (!ret)
+		return vc_error_set(-EINVAL, "config", NULL, "no struct for the result given");
+	memcpy(&size, ret, sizeof(size));
+	if (size < first_size || size > CONFIG_SIZE_MAX)
+		return vc_error_set(-EINVAL, "config", NULL,
+				    "the result's size is %zu: set it to sizeof the struct, %zu or "
+				    "more",
+				    size, first_size);
+	if (!src)
+		return 0;
+	known = size < src_size ? size : src_size;
+	memset(ret, 0, size);
+	memcpy(ret, src, known);
+	memcpy(ret, &size, sizeof(size));
 	return 0;
 }

@@ -10,9 +10,12 @@
 
 #include <libvirtcore/implement.h>
 
+#include <assert.h>
 #include <errno.h>
 #include <sched.h>
 #include <time.h>
+
+static_assert(VC_EXIT_NR <= VC_EXIT_MAX, "counters hold every kind of exit");
 
 static const char *const exit_names[VC_EXIT_NR] = {
 	[VC_EXIT_PIO] = "pio",

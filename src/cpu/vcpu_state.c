@@ -145,15 +145,19 @@ int vc_vcpu_reset(struct vc_vcpu *vcpu)
 	return vc__vcpu_reset_x86(vcpu);
 }
 
+/* What the struct had in its first version. */
+#define STATS_FIRST_BYTES (offsetof(struct vc_vcpu_stats, guest_ns) + sizeof(uint64_t))
+
 int vc_vcpu_get_stats(const struct vc_vcpu *vcpu, struct vc_vcpu_stats *ret_stats)
 {
+	struct vc_vcpu_stats stats = { .size = sizeof(stats) };
+
 	if (!vcpu || !ret_stats)
 		return vc_error_set(-EINVAL, "cpu", "vcpu", "an argument that is needed is NULL");
 	for (uint32_t i = 0; i < VC_EXIT_NR; i++)
-		ret_stats->nr_exits[i] =
-			atomic_load_explicit(&vcpu->nr_exits[i], memory_order_relaxed);
-	ret_stats->nr_kicks = atomic_load_explicit(&vcpu->nr_kicks, memory_order_relaxed);
-	ret_stats->nr_signals = atomic_load_explicit(&vcpu->nr_signals, memory_order_relaxed);
-	ret_stats->guest_ns = atomic_load_explicit(&vcpu->guest_ns, memory_order_relaxed);
-	return 0;
+		stats.nr_exits[i] = atomic_load_explicit(&vcpu->nr_exits[i], memory_order_relaxed);
+	stats.nr_kicks = atomic_load_explicit(&vcpu->nr_kicks, memory_order_relaxed);
+	stats.nr_signals = atomic_load_explicit(&vcpu->nr_signals, memory_order_relaxed);
+	stats.guest_ns = atomic_load_explicit(&vcpu->guest_ns, memory_order_relaxed);
+	return vc_result_fill(ret_stats, STATS_FIRST_BYTES, &stats, sizeof(stats));
 }

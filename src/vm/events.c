@@ -79,15 +79,22 @@ int vc_vm_event_fd(const struct vc_vm *vm)
 	return vm->event_fd;
 }
 
+/* What the struct had in its first version. */
+#define EVENT_FIRST_BYTES (offsetof(struct vc_event, text) + 160)
+
 int vc_vm_next_event(struct vc_vm *vm, struct vc_event *ret_event)
 {
-	int r = 0;
+	int r;
 
 	if (vm == NULL || ret_event == NULL)
 		return vc_error_set(-EINVAL, "vm", NULL, "no %s given", vm ? "event" : "VM");
+	r = vc_result_fill(ret_event, EVENT_FIRST_BYTES, NULL, 0);
+	if (r < 0)
+		return r;
 	pthread_mutex_lock(&vm->event_lock);
 	if (vm->nr_events > 0) {
-		*ret_event = vm->events[0];
+		(void)vc_result_fill(ret_event, EVENT_FIRST_BYTES, &vm->events[0],
+				     sizeof(vm->events[0]));
 		vm->nr_events--;
 		memmove(vm->events, vm->events + 1, vm->nr_events * sizeof(vm->events[0]));
 		r = 1;

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 static int check_built(const struct vc_vm *vm, const void *ret)
 {
@@ -22,30 +23,32 @@ static int check_built(const struct vc_vm *vm, const void *ret)
 	return 0;
 }
 
+/* What the struct had in its first version. */
+#define STATS_FIRST_BYTES (offsetof(struct vc_vm_stats, nr_resets) + sizeof(uint64_t))
+
 int vc_vm_get_stats(const struct vc_vm *vm, struct vc_vm_stats *ret_stats)
 {
-	struct vc_vm_stats sum = { 0 };
+	struct vc_vm_stats sum = { .size = sizeof(sum) };
 	int r = check_built(vm, ret_stats);
 
 	if (r < 0)
 		return r;
 	for (uint32_t i = 0; i < vm->cfg.nr_vcpus; i++) {
-		struct vc_vcpu_stats one;
+		struct vc_vcpu_stats one = { .size = sizeof(one) };
 
 		r = vc_vcpu_get_stats(vm->cpus[i].vcpu, &one);
 		if (r < 0)
 			return r;
 		for (int k = 0; k < VC_EXIT_NR; k++)
-			sum.vcpus.nr_exits[k] += one.nr_exits[k];
-		sum.vcpus.nr_kicks += one.nr_kicks;
-		sum.vcpus.nr_signals += one.nr_signals;
-		sum.vcpus.guest_ns += one.guest_ns;
+			sum.nr_exits[k] += one.nr_exits[k];
+		sum.nr_kicks += one.nr_kicks;
+		sum.nr_signals += one.nr_signals;
+		sum.guest_ns += one.guest_ns;
 	}
 	sum.nr_unclaimed_pio = vc_bus_unclaimed(vm->pio);
 	sum.nr_unclaimed_mmio = vc_bus_unclaimed(vm->mmio);
 	sum.nr_resets = atomic_load_explicit(&vm->nr_resets, memory_order_relaxed);
-	*ret_stats = sum;
-	return 0;
+	return vc_result_fill(ret_stats, STATS_FIRST_BYTES, &sum, sizeof(sum));
 }
 
 static void report_one(const char *object, const struct vc_vcpu_stats *stats, bool has_times,
@@ -75,14 +78,15 @@ static void report_one(const char *object, const struct vc_vcpu_stats *stats, bo
 
 int vc_vm_report_stats(const struct vc_vm *vm, vc_text_fn fn, void *opaque)
 {
-	struct vc_vm_stats sum;
+	struct vc_vm_stats sum = { .size = sizeof(sum) };
+	struct vc_vcpu_stats all = { .size = sizeof(all) };
 	char text[64];
 	int r = vc_vm_get_stats(vm, fn != NULL ? &sum : NULL);
 
 	if (r < 0)
 		return r;
 	for (uint32_t i = 0; i < vm->cfg.nr_vcpus; i++) {
-		struct vc_vcpu_stats one;
+		struct vc_vcpu_stats one = { .size = sizeof(one) };
 
 		r = vc_vcpu_get_stats(vm->cpus[i].vcpu, &one);
 		if (r < 0)
@@ -90,8 +94,12 @@ int vc_vm_report_stats(const struct vc_vm *vm, vc_text_fn fn, void *opaque)
 		snprintf(text, sizeof(text), "cpu%" PRIu32, i);
 		report_one(text, &one, vm->cfg.has_times, fn, opaque);
 	}
+	memcpy(all.nr_exits, sum.nr_exits, sizeof(all.nr_exits));
+	all.nr_kicks = sum.nr_kicks;
+	all.nr_signals = sum.nr_signals;
+	all.guest_ns = sum.guest_ns;
 	if (vm->cfg.nr_vcpus > 1)
-		report_one("all", &sum.vcpus, vm->cfg.has_times, fn, opaque);
+		report_one("all", &all, vm->cfg.has_times, fn, opaque);
 	snprintf(text, sizeof(text), "unclaimed accesses: pio %" PRIu64 ", mmio %" PRIu64,
 		 sum.nr_unclaimed_pio, sum.nr_unclaimed_mmio);
 	fn(opaque, text);

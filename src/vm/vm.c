@@ -49,11 +49,22 @@ static int copy_string(char **ret_copy, const char *s)
 
 static int copy_cpu(struct vc_vm *vm)
 {
-	struct vc_cpu_model_config *cpu = &vm->cfg.cpu;
+	struct vc_cpu_model_config *cpu = &vm->cpu;
+	int r;
 
+	cpu->size = sizeof(*cpu);
+	if (vm->cfg.cpu != NULL) {
+		r = vc_config_copy(cpu, sizeof(*cpu), vm->cfg.cpu);
+		vm->cfg.cpu = cpu;
+		if (r < 0)
+			return r;
+	}
+	if (cpu->nr_features > 0 && cpu->features == NULL)
+		return vc_error_set(-EINVAL, "vm", vm->name, "cpu: %zu features but no list",
+				    cpu->nr_features);
 	if (copy_string(&vm->cpu_name, cpu->name) < 0)
 		return -ENOMEM;
-	if (cpu->nr_features > 0 && cpu->features != NULL) {
+	if (cpu->nr_features > 0) {
 		vm->cpu_features = calloc(cpu->nr_features, sizeof(char *));
 		if (vm->cpu_features == NULL)
 			return -ENOMEM;
@@ -132,8 +143,10 @@ static int fill_new(struct vc_vm *vm)
 	r = copy_cpu(vm);
 	if (r == 0)
 		r = copy_affinity(vm);
-	if (r < 0)
+	if (r == -ENOMEM)
 		return vc_error_set(r, "vm", vm->name, "no memory for the configuration");
+	if (r < 0)
+		return r;
 	vm->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (vm->wake_fd < 0)
 		return vc_error_set(-errno, "vm", vm->name,
@@ -192,7 +205,7 @@ static void free_config(struct vc_vm *vm)
 		vc_region_put(vm->fixed[i].region);
 	for (size_t i = 0; i < vm->nr_nodes; i++)
 		free(vm->nodes[i].vcpus);
-	for (size_t i = 0; vm->cpu_features != NULL && i < vm->cfg.cpu.nr_features; i++)
+	for (size_t i = 0; vm->cpu_features != NULL && i < vm->cpu.nr_features; i++)
 		free(vm->cpu_features[i]);
 	for (size_t i = 0; i < sizeof(vm->boot_strings) / sizeof(vm->boot_strings[0]); i++)
 		free(vm->boot_strings[i]);

@@ -101,9 +101,8 @@ static int build_partition(struct vc_vm *vm)
 
 int vc__vm_make_model(struct vc_vm *vm, struct vc_cpu_model **ret_model)
 {
-	struct vc_cpu_model_config cfg = vm->cfg.cpu;
+	struct vc_cpu_model_config cfg = vm->cpu;
 
-	cfg.size = sizeof(cfg);
 	cfg.nr_vcpus = vm->cfg.nr_vcpus;
 	return vc_cpu_model_create(vm->host, &cfg, ret_model);
 }

@@ -101,6 +101,7 @@ struct vc_vm {
 	char name[32];
 	struct vc_vm_config cfg;
 	struct vc_host *host;
+	struct vc_cpu_model_config cpu; /* points to the two below */
 	char *cpu_name;
 	char **cpu_features;
 	uint64_t (*affinity)[16]; /* per vCPU, or NULL */

@@ -103,8 +103,8 @@ static int start(struct parts *p)
 static int run(struct parts *p)
 {
 	time_t until = time(NULL) + 10;
-	struct vc_vm_stats stats;
-	struct vc_event event;
+	struct vc_vm_stats stats = { .size = sizeof(stats) };
+	struct vc_event event = { .size = sizeof(event) };
 
 	do {
 		int r = vc_vm_get_stats(p->vm, &stats);
@@ -113,7 +113,7 @@ static int run(struct parts *p)
 			return r;
 		sched_yield();
 		assert_true(time(NULL) < until);
-	} while (stats.vcpus.nr_exits[VC_EXIT_PIO] < 3 && vc_vm_get_state(p->vm) == VC_VM_RUNNING);
+	} while (stats.nr_exits[VC_EXIT_PIO] < 3 && vc_vm_get_state(p->vm) == VC_VM_RUNNING);
 	while (vc_vm_next_event(p->vm, &event) == 1)
 		if (event.kind == VC_EVENT_ERROR)
 			return vc_error_set(event.err, "vm", NULL, "%s", event.text);

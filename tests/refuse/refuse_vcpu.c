@@ -73,7 +73,7 @@ static void registers(void **state)
 static void state_parts(void **state)
 {
 	uint8_t page[VC_LAPIC_BYTES];
-	struct vc_vcpu_stats stats;
+	struct vc_vcpu_stats stats = { .size = sizeof(stats) };
 	struct rig rig;
 
 	(void)state;
@@ -85,6 +85,8 @@ static void state_parts(void **state)
 	assert_refused(vc_vcpu_set_lapic(rig.vcpu, page), -EINVAL, "no LAPICs");
 	assert_refused(vc_vcpu_get_stats(rig.vcpu, NULL), -EINVAL, "");
 	assert_refused(vc_vcpu_get_stats(NULL, &stats), -EINVAL, "");
+	stats.size = sizeof(stats) - 1;
+	assert_refused(vc_vcpu_get_stats(rig.vcpu, &stats), -EINVAL, "size is");
 	assert_refused(vc_vcpu_save(rig.vcpu, NULL), -EINVAL, "");
 	assert_refused(vc_vcpu_load(rig.vcpu, NULL), -EINVAL, "");
 	rig_free(&rig);

@@ -125,12 +125,47 @@ static void cleanup(void **state)
 	assert_ptr_equal(vc_container_of(&pair.second, struct pair, second), &pair);
 }
 
+/* The caller's struct is older, the same, newer; or its size was never set. */
+static void results(void **state)
+{
+	const struct v2 full = { .size = sizeof(full), .a = 1, .b = 2 };
+	struct {
+		struct v2 v2;
+		uint64_t c;
+	} newer = { .v2 = { .size = sizeof(newer) }, .c = 9 };
+	struct {
+		struct v1 v1;
+		uint64_t behind;
+	} older = { .v1 = { .size = sizeof(struct v1) }, .behind = 9 };
+
+	(void)state;
+	assert_result(vc_result_fill(&older, sizeof(struct v1), &full, sizeof(full)), 0);
+	assert_int_equal(older.v1.size, sizeof(struct v1));
+	assert_int_equal(older.v1.a, 1);
+	assert_int_equal(older.behind, 9);
+	assert_result(vc_result_fill(&newer, sizeof(struct v1), &full, sizeof(full)), 0);
+	assert_int_equal(newer.v2.size, sizeof(newer));
+	assert_int_equal(newer.v2.b, 2);
+	assert_int_equal(newer.c, 0);
+	older.v1.a = 7;
+	assert_result(vc_result_fill(&older, sizeof(struct v1), NULL, 0), 0);
+	assert_refused(vc_result_fill(NULL, sizeof(struct v1), &full, sizeof(full)), -EINVAL, "");
+	older.v1.size = sizeof(struct v1) - 1;
+	assert_refused(vc_result_fill(&older, sizeof(struct v1), &full, sizeof(full)), -EINVAL,
+		       "size is 15");
+	older.v1.size = 4097;
+	assert_refused(vc_result_fill(&older, sizeof(struct v1), &full, sizeof(full)), -EINVAL,
+		       "size is 4097");
+	assert_int_equal(older.v1.a, 7);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(same_version),	      cmocka_unit_test(older_caller),
-		cmocka_unit_test(newer_caller),	      cmocka_unit_test(wrong_size),
-		cmocka_unit_test(checked_arithmetic), cmocka_unit_test(cleanup),
+		cmocka_unit_test(same_version), cmocka_unit_test(older_caller),
+		cmocka_unit_test(newer_caller), cmocka_unit_test(wrong_size),
+		cmocka_unit_test(results),	cmocka_unit_test(checked_arithmetic),
+		cmocka_unit_test(cleanup),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -24,7 +24,7 @@ static bool is_readable(struct vc_vm *vm)
 
 static void fd_follows_the_queue(void **state)
 {
-	struct vc_event event = { .kind = VC_EVENT_PANICKED };
+	struct vc_event event = { .size = sizeof(event), .kind = VC_EVENT_PANICKED };
 	struct fixture f;
 
 	(void)state;
@@ -46,7 +46,9 @@ static void fd_follows_the_queue(void **state)
 
 static void same_kind_and_object_coalesce(void **state)
 {
-	struct vc_event event = { .kind = VC_EVENT_ERROR, .object = "cpu0", .err = -EIO };
+	struct vc_event event = {
+		.size = sizeof(event), .kind = VC_EVENT_ERROR, .object = "cpu0", .err = -EIO
+	};
 	struct fixture f;
 
 	(void)state;
@@ -70,7 +72,7 @@ static void same_kind_and_object_coalesce(void **state)
 
 static void queue_is_bounded(void **state)
 {
-	struct vc_event event = { .kind = VC_EVENT_ERROR };
+	struct vc_event event = { .size = sizeof(event), .kind = VC_EVENT_ERROR };
 	uint32_t nr_told = 0;
 	struct fixture f;
 
@@ -89,7 +91,7 @@ static void queue_is_bounded(void **state)
 
 static void *put_many(void *opaque)
 {
-	struct vc_event event = { .kind = VC_EVENT_PANICKED };
+	struct vc_event event = { .size = sizeof(event), .kind = VC_EVENT_PANICKED };
 
 	for (int i = 0; i < 20000; i++)
 		vc__events_put(opaque, &event);
@@ -98,7 +100,7 @@ static void *put_many(void *opaque)
 
 static void threads_lose_nothing(void **state)
 {
-	struct vc_event event;
+	struct vc_event event = { .size = sizeof(event) };
 	uint32_t nr_told = 0;
 	pthread_t threads[2];
 	struct fixture f;
@@ -123,7 +125,7 @@ static void threads_lose_nothing(void **state)
 
 static void bad_arguments_are_refused(void **state)
 {
-	struct vc_event event;
+	struct vc_event event = { .size = sizeof(event) };
 	struct fixture f;
 
 	(void)state;
@@ -131,6 +133,13 @@ static void bad_arguments_are_refused(void **state)
 	assert_refused(vc_vm_event_fd(NULL), -EINVAL, "no VM");
 	assert_refused(vc_vm_next_event(NULL, &event), -EINVAL, "no VM");
 	assert_refused(vc_vm_next_event(f.vm, NULL), -EINVAL, "no event");
+	/* A size that was never set is refused, and the event waits on. */
+	vc__events_put(f.vm, &event);
+	event.size = 0;
+	assert_refused(vc_vm_next_event(f.vm, &event), -EINVAL, "size is 0");
+	event.size = sizeof(event);
+	assert_int_equal(vc_vm_next_event(f.vm, &event), 1);
+	assert_int_equal(event.size, sizeof(event));
 	for (int k = VC_EVENT_POWERED_OFF; k <= VC_EVENT_STOPPED; k++)
 		assert_string_not_equal(vc_event_name((enum vc_event_kind)k), "?");
 	assert_string_equal(vc_event_name((enum vc_event_kind)99), "?");

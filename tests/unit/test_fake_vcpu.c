@@ -37,7 +37,7 @@ static void every_kind_once(void **state)
 		if (has_data)
 			assert_int_equal(*(uint8_t *)exit->data, k);
 	}
-	struct vc_vcpu_stats stats;
+	struct vc_vcpu_stats stats = { .size = sizeof(stats) };
 
 	assert_result(vc_vcpu_get_stats(bed.vcpus[0], &stats), 0);
 	for (unsigned int k = 0; k < VC_EXIT_NR; k++)

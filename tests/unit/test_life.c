@@ -77,7 +77,7 @@ static void start_busy(struct fixture *f, enum vc_on_reset on_reset)
 
 static void pause_holds_and_resume_goes_on(void **state)
 {
-	struct vc_vm_stats before, after;
+	struct vc_vm_stats before = { .size = sizeof(before) }, after = before;
 	struct fixture f;
 
 	(void)state;
@@ -88,14 +88,13 @@ static void pause_holds_and_resume_goes_on(void **state)
 		assert_result(vc_vm_get_stats(f.vm, &before), 0);
 		assert_refused(vc_vm_pause(f.vm), -EBUSY, "paused");
 		assert_result(vc_vm_get_stats(f.vm, &after), 0);
-		assert_memory_equal(before.vcpus.nr_exits, after.vcpus.nr_exits,
-				    sizeof(after.vcpus.nr_exits));
+		assert_memory_equal(before.nr_exits, after.nr_exits, sizeof(after.nr_exits));
 		assert_result(vc_vm_resume(f.vm), 0);
 	}
 	/* It still runs: its exits go on being counted. */
 	do
 		assert_result(vc_vm_get_stats(f.vm, &after), 0);
-	while (after.vcpus.nr_exits[VC_EXIT_PIO] == before.vcpus.nr_exits[VC_EXIT_PIO]);
+	while (after.nr_exits[VC_EXIT_PIO] == before.nr_exits[VC_EXIT_PIO]);
 	assert_result(vc_vm_pause(f.vm), 0);
 	assert_result(vc_vm_stop(f.vm), 0);
 	expect_event(f.vm, VC_EVENT_STOPPED);
@@ -128,7 +127,7 @@ static void reboot_goes_on(void **state)
 						     OUT8(0x3f8, 'b'), { .kind = VC_EXIT_SHUTDOWN },
 						     OUT8(0x3f8, 'c'), POWER_OFF };
 	struct vc_vm_config cfg = basic_config();
-	struct vc_vm_stats stats;
+	struct vc_vm_stats stats = { .size = sizeof(stats) };
 	struct fixture f;
 
 	(void)state;

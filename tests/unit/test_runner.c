@@ -153,10 +153,10 @@ static void destroy_makes_callers_threads_return(void **state)
 		assert_int_equal(pthread_create(&thread, NULL, run_first, f.vm), 0);
 		/* Until the thread is inside: then a second one is refused. */
 		while (vc_vm_pause(f.vm) == 0 && vc_vm_resume(f.vm) == 0) {
-			struct vc_vm_stats stats;
+			struct vc_vm_stats stats = { .size = sizeof(stats) };
 
 			assert_result(vc_vm_get_stats(f.vm, &stats), 0);
-			if (stats.vcpus.nr_exits[VC_EXIT_INTERRUPTED] > 0)
+			if (stats.nr_exits[VC_EXIT_INTERRUPTED] > 0)
 				break;
 		}
 		close_all(&f);

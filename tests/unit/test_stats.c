@@ -15,7 +15,7 @@ static void counts_what_happened(void **state)
 	static const struct vc_fake_step steps[] = { OUT8(0x3f8, 'a'), OUT8(0x1234, 1), IN8(0x1235),
 						     DEBUG_EXIT(7) };
 	struct vc_vm_config cfg = basic_config();
-	struct vc_vm_stats stats;
+	struct vc_vm_stats stats = { .size = sizeof(stats) };
 	char text[4096] = "";
 	struct fixture f;
 
@@ -23,11 +23,11 @@ static void counts_what_happened(void **state)
 	open_host(&f, steps, ARRAY_LEN(steps));
 	build_vm(&f, &cfg);
 	assert_result(vc_vm_get_stats(f.vm, &stats), 0);
-	assert_int_equal(stats.vcpus.nr_exits[VC_EXIT_PIO], 0);
+	assert_int_equal(stats.nr_exits[VC_EXIT_PIO], 0);
 	run_vm(&f);
 	assert_result(vc_vm_get_stats(f.vm, &stats), 0);
-	assert_int_equal(stats.vcpus.nr_exits[VC_EXIT_PIO], 4);
-	assert_int_equal(stats.vcpus.nr_exits[VC_EXIT_MMIO], 0);
+	assert_int_equal(stats.nr_exits[VC_EXIT_PIO], 4);
+	assert_int_equal(stats.nr_exits[VC_EXIT_MMIO], 0);
 	assert_int_equal(stats.nr_unclaimed_pio, 2);
 	assert_int_equal(stats.nr_unclaimed_mmio, 0);
 	assert_int_equal(stats.nr_resets, 0);
@@ -44,7 +44,7 @@ static void two_vcpus_are_summed(void **state)
 {
 	static const struct vc_fake_step steps[] = { OUT8(0x1234, 1), DEBUG_EXIT(0) };
 	struct vc_vm_config cfg = basic_config();
-	struct vc_vm_stats stats;
+	struct vc_vm_stats stats = { .size = sizeof(stats) };
 	char text[4096] = "";
 	struct fixture f;
 
@@ -55,7 +55,7 @@ static void two_vcpus_are_summed(void **state)
 	build_vm(&f, &cfg);
 	run_vm(&f);
 	assert_result(vc_vm_get_stats(f.vm, &stats), 0);
-	assert_int_equal(stats.vcpus.nr_exits[VC_EXIT_PIO], 2);
+	assert_int_equal(stats.nr_exits[VC_EXIT_PIO], 2);
 	assert_result(vc_vm_report_stats(f.vm, keep, text), 0);
 	assert_non_null(strstr(text, "cpu1: exits "));
 	assert_non_null(strstr(text, "all: exit pio: 2\n"));
@@ -66,7 +66,7 @@ static void two_vcpus_are_summed(void **state)
 static void refuses(void **state)
 {
 	struct vc_vm_config cfg = basic_config();
-	struct vc_vm_stats stats;
+	struct vc_vm_stats stats = { .size = sizeof(stats) };
 	char text[4096] = "";
 	struct fixture f;
 
@@ -76,6 +76,10 @@ static void refuses(void **state)
 	assert_refused(vc_vm_get_stats(f.vm, &stats), -EBUSY, "new");
 	assert_refused(vc_vm_report_stats(f.vm, keep, text), -EBUSY, "new");
 	assert_refused(vc_vm_get_stats(NULL, &stats), -EINVAL, "needed");
+	assert_result(vc_vm_build(f.vm), 0);
+	stats.size = 0;
+	assert_refused(vc_vm_get_stats(f.vm, &stats), -EINVAL, "size is 0");
+	assert_refused(vc_vm_get_stats(f.vm, NULL), -EINVAL, "needed");
 	assert_refused(vc_vm_get_stats(f.vm, NULL), -EINVAL, "needed");
 	assert_refused(vc_vm_report_stats(NULL, keep, text), -EINVAL, "needed");
 	assert_refused(vc_vm_report_stats(f.vm, NULL, NULL), -EINVAL, "needed");

@@ -169,7 +169,7 @@ static void test_msrs_and_registers(void **state)
 
 static void test_kick_before_the_run(void **state)
 {
-	struct vc_vcpu_stats stats;
+	struct vc_vcpu_stats stats = { .size = sizeof(stats) };
 	struct rig rig;
 
 	(void)state;
@@ -226,7 +226,7 @@ static void *kick_and_wait(void *opaque)
 static void kick_guest(const char *mode, enum vc_irqchip irqchip)
 {
 	struct vc_partition_config cfg = { .irqchip = irqchip };
-	struct vc_vcpu_stats stats;
+	struct vc_vcpu_stats stats = { .size = sizeof(stats) };
 	struct kicker k = { 0 };
 	struct world world;
 	pthread_t thread;
@@ -312,7 +312,7 @@ static void test_running_vcpu_is_refused(void **state)
 static void test_times(void **state)
 {
 	struct vc_partition_config cfg = { .has_times = true };
-	struct vc_vcpu_stats stats;
+	struct vc_vcpu_stats stats = { .size = sizeof(stats) };
 	struct rig rig;
 
 	(void)state;

@@ -106,7 +106,7 @@ static void test_reset_drops_a_repeated_access(void **state)
 
 static void test_refusals(void **state)
 {
-	struct vc_vcpu_stats stats;
+	struct vc_vcpu_stats stats = { .size = sizeof(stats) };
 	struct rig rig;
 
 	(void)state;

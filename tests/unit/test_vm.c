@@ -33,6 +33,48 @@ static void create(void **state)
 	close_all(&f);
 }
 
+/* The CPU model is a struct of its own version, copied with its strings. */
+static void cpu_is_copied(void **state)
+{
+	char name[] = "x86-64-v2", feature[] = "-avx2";
+	const char *features[] = { feature };
+	struct {
+		struct vc_cpu_model_config cpu;
+		uint64_t newer;
+	} big = { .cpu = { .size = sizeof(big) }, .newer = 1 };
+	struct vc_cpu_model_config cpu = { .size = 0 };
+	struct vc_vm_config cfg = basic_config();
+	struct vc_vm *vm = NULL;
+	struct fixture f;
+
+	(void)state;
+	open_host(&f, NULL, 0);
+	cfg.cpu = &cpu;
+	assert_refused(vc_vm_create(f.host, &cfg, &vm), -EINVAL, "size 0");
+	cfg.cpu = &big.cpu;
+	assert_refused(vc_vm_create(f.host, &cfg, &vm), -E2BIG, "newer version");
+	cfg.cpu = &cpu;
+	cpu = (struct vc_cpu_model_config){ .size = sizeof(cpu), .nr_features = 1 };
+	assert_refused(vc_vm_create(f.host, &cfg, &vm), -EINVAL, "1 features but no list");
+	assert_null(vm);
+	/* one of an older version: nothing behind the name */
+	cpu = (struct vc_cpu_model_config){ .size = offsetof(struct vc_cpu_model_config, features),
+					    .name = "nonesuch",
+					    .features = features,
+					    .nr_features = 77 };
+	assert_result(vc_vm_create(f.host, &cfg, &vm), 0);
+	vc_vm_destroy(vm);
+	cpu = (struct vc_cpu_model_config){
+		.size = sizeof(cpu), .name = name, .features = features, .nr_features = 1
+	};
+	make_vm(&f, &cfg);
+	memset(name, 'x', sizeof(name) - 1);
+	memset(feature, 'x', sizeof(feature) - 1);
+	memset(&cpu, 0xff, sizeof(cpu));
+	assert_result(vc_vm_build(f.vm), 0);
+	close_all(&f);
+}
+
 static void strings_are_copied(void **state)
 {
 	char name[] = "copied", path[] = "/nonexistent/kernel", ram_name[] = "low";
@@ -154,6 +196,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(create),
+		cmocka_unit_test(cpu_is_copied),
 		cmocka_unit_test(strings_are_copied),
 		cmocka_unit_test(ram_and_regions),
 		cmocka_unit_test(nodes_and_kernel_only_when_new),

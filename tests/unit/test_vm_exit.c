@@ -59,7 +59,7 @@ static void empty_space_reads_ones_and_counts(void **state)
 	};
 	static const uint64_t want[] = { 0xff, 0xffffffff };
 	struct vc_fake_record record;
-	struct vc_vm_stats stats;
+	struct vc_vm_stats stats = { .size = sizeof(stats) };
 	struct fixture f;
 	size_t nr = 0;
 
@@ -94,7 +94,7 @@ static void each_end_is_typed(void **state)
 	static const struct vc_fake_step pm_reset[] = { RESET };
 	static const struct vc_fake_step triple[] = { { .kind = VC_EXIT_SHUTDOWN } };
 	static const struct vc_fake_step debug[] = { DEBUG_EXIT(42) };
-	struct vc_event event;
+	struct vc_event event = { .size = sizeof(event) };
 
 	(void)state;
 	stops_with(power_off, 1, VC_EVENT_POWERED_OFF, &event);
@@ -115,7 +115,7 @@ static void errors_are_explained(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
 		struct vc_fake_step step = { .kind = kinds[i], .code = 77 };
-		struct vc_event event;
+		struct vc_event event = { .size = sizeof(event) };
 
 		stops_with(&step, 1, VC_EVENT_ERROR, &event);
 		assert_int_equal(event.err, -EIO);
@@ -127,7 +127,7 @@ static void errors_are_explained(void **state)
 static void run_that_fails_is_an_error(void **state)
 {
 	static const struct vc_fake_step steps[] = { { .err = -ENXIO } };
-	struct vc_event event;
+	struct vc_event event = { .size = sizeof(event) };
 
 	(void)state;
 	stops_with(steps, 1, VC_EVENT_ERROR, &event);
@@ -139,7 +139,7 @@ static void panic_is_told_and_goes_on(void **state)
 	static const struct vc_fake_step steps[] = { OUT8(0x505, 1),
 						     { .kind = VC_EXIT_CRASH, .code = 9 },
 						     POWER_OFF };
-	struct vc_event event;
+	struct vc_event event = { .size = sizeof(event) };
 	struct fixture f;
 
 	(void)state;
@@ -171,7 +171,7 @@ static void every_kind_that_goes_on(void **state)
 	for (size_t c = 0; c < ARRAY_LEN(chips); c++) {
 		struct vc_vm_config cfg = basic_config();
 		struct vc_fake_record record;
-		struct vc_vm_stats stats;
+		struct vc_vm_stats stats = { .size = sizeof(stats) };
 		struct fixture f;
 
 		cfg.irqchip = chips[c];
@@ -179,12 +179,12 @@ static void every_kind_that_goes_on(void **state)
 		build_vm(&f, &cfg);
 		run_vm(&f);
 		assert_result(vc_vm_get_stats(f.vm, &stats), 0);
-		assert_int_equal(stats.vcpus.nr_exits[VC_EXIT_PIO], 2);
-		assert_int_equal(stats.vcpus.nr_exits[VC_EXIT_MMIO], 1);
-		assert_int_equal(stats.vcpus.nr_exits[VC_EXIT_CRASH], 1);
-		assert_int_equal(stats.vcpus.nr_exits[VC_EXIT_IOAPIC_EOI], 1);
-		assert_int_equal(stats.vcpus.nr_exits[VC_EXIT_MSR], 2);
-		assert_int_equal(stats.vcpus.nr_exits[VC_EXIT_DIRTY_FULL], 1);
+		assert_int_equal(stats.nr_exits[VC_EXIT_PIO], 2);
+		assert_int_equal(stats.nr_exits[VC_EXIT_MMIO], 1);
+		assert_int_equal(stats.nr_exits[VC_EXIT_CRASH], 1);
+		assert_int_equal(stats.nr_exits[VC_EXIT_IOAPIC_EOI], 1);
+		assert_int_equal(stats.nr_exits[VC_EXIT_MSR], 2);
+		assert_int_equal(stats.nr_exits[VC_EXIT_DIRTY_FULL], 1);
 		/* an MSR that nobody asked to see is refused: it has no answer to record */
 		while (vc_fake_next_record(vc_vm_partition(f.vm), &record) == 1)
 			assert_true(record.kind != VC_FAKE_READ || record.addr != 0x174);

@@ -134,7 +134,7 @@ static inline void close_all(struct fixture *f)
 /* The next event has to be this one. */
 static inline struct vc_event expect_event(struct vc_vm *vm, enum vc_event_kind kind)
 {
-	struct vc_event event;
+	struct vc_event event = { .size = sizeof(event) };
 
 	assert_int_equal(vc_vm_next_event(vm, &event), 1);
 	if (event.kind != kind)
@@ -146,7 +146,7 @@ static inline struct vc_event expect_event(struct vc_vm *vm, enum vc_event_kind 
 
 static inline void expect_no_event(struct vc_vm *vm)
 {
-	struct vc_event event;
+	struct vc_event event = { .size = sizeof(event) };
 
 	assert_int_equal(vc_vm_next_event(vm, &event), 0);
 }

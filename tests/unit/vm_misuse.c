@@ -165,7 +165,7 @@ static int do_save(struct subject *s)
 
 static int do_text(struct subject *s)
 {
-	struct vc_vm_stats stats;
+	struct vc_vm_stats stats = { .size = sizeof(stats) };
 	vc_text_fn fn = any(8) ? say_nothing : NULL;
 
 	switch (any(4)) {
@@ -207,6 +207,7 @@ static int do_life(struct subject *s)
 	case 5:
 		return vc_vm_wait(or_null(s), any(4) ? 0 : -2);
 	case 6:
+		s->event.size = any(8) ? sizeof(s->event) : any(sizeof(s->event));
 		return vc_vm_next_event(or_null(s), any(8) ? &s->event : NULL);
 	default:
 		return vc_vm_check(or_null(s), any(8) ? note_problem : NULL, NULL);

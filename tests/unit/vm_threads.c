@@ -54,8 +54,8 @@ static void *poll_all(void *opaque)
 static void *look(void *opaque)
 {
 	struct program *p = opaque;
-	struct vc_vm_stats stats;
-	struct vc_event event;
+	struct vc_vm_stats stats = { .size = sizeof(stats) };
+	struct vc_event event = { .size = sizeof(event) };
 
 	while (!atomic_load(&p->is_over)) {
 		(void)vc_vm_get_state(p->vm);

@@ -293,7 +293,7 @@ static void say_state(struct machine *m)
 
 struct vc_event machine_end(struct machine *m, enum vc_event_kind kind)
 {
-	struct vc_event event = { .kind = VC_EVENT_STOPPED };
+	struct vc_event event = { .size = sizeof(event), .kind = VC_EVENT_STOPPED };
 	int r = vc_vm_wait(m->vm, WAIT_MS);
 
 	if (r == 0)

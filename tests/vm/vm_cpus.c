@@ -38,23 +38,21 @@ static void expect_leaves(struct machine *m, uint32_t idx, uint32_t id, const st
 static void run_shape(const struct shape *s)
 {
 	uint32_t nr = s->sockets * s->dies * s->cores * s->threads;
+	struct vc_cpu_model_config model_cfg = { .size = sizeof(model_cfg),
+						 .nr_vcpus = nr,
+						 .nr_sockets = s->sockets,
+						 .nr_dies = s->dies,
+						 .nr_cores = s->cores,
+						 .nr_threads = s->threads };
 	struct machine_config cfg = {
 		.guest = "smp.elf",
-		.vm = { .nr_vcpus = nr,
-			.irqchip = VC_IRQCHIP_KERNEL,
-			.cpu = { .size = sizeof(struct vc_cpu_model_config),
-				 .nr_sockets = s->sockets,
-				 .nr_dies = s->dies,
-				 .nr_cores = s->cores,
-				 .nr_threads = s->threads } },
+		.vm = { .nr_vcpus = nr, .irqchip = VC_IRQCHIP_KERNEL, .cpu = &model_cfg },
 	};
-	struct vc_cpu_model_config model_cfg = cfg.vm.cpu;
 	struct vc_cpu_model *model = NULL;
 	struct machine m;
 
 	machine_start(&m, &cfg);
 	machine_done(&m, 0);
-	model_cfg.nr_vcpus = nr;
 	assert_result(vc_cpu_model_create(m.host, &model_cfg, &model), 0);
 	for (uint32_t idx = 0; idx < nr; idx++) {
 		uint32_t id = 0;
@@ -81,12 +79,12 @@ static void topologies(void **state)
 static void lacking_feature(void **state)
 {
 	static const char *const features[] = { "+avic", "+vmx" };
+	const struct vc_cpu_model_config model = { .size = sizeof(model),
+						   .features = features,
+						   .nr_features = 2 };
 	struct machine_config cfg = {
 		.guest = "hello.elf",
-		.vm = { .nr_vcpus = 1,
-			.cpu = { .size = sizeof(struct vc_cpu_model_config),
-				 .features = features,
-				 .nr_features = 2 } },
+		.vm = { .nr_vcpus = 1, .cpu = &model },
 	};
 	struct machine m;
 

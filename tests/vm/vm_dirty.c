@@ -63,7 +63,7 @@ static void run(uint32_t ring_entries, uint64_t count, uint64_t rounds, bool is_
 				      .vm = { .irqchip = VC_IRQCHIP_KERNEL,
 					      .dirty_ring_entries = ring_entries } };
 	struct round round = { .count = count, .state = 7 };
-	struct vc_vm_stats stats;
+	struct vc_vm_stats stats = { .size = sizeof(stats) };
 	struct machine m;
 
 	snprintf(line, sizeof(line), "seed=7 count=%llu rounds=%llu pages=%u base=0x%llx",
@@ -85,13 +85,13 @@ static void run(uint32_t ring_entries, uint64_t count, uint64_t rounds, bool is_
 	assert_result(vc_vm_get_stats(m.vm, &stats), 0);
 	printf("ring of %u, taken %s: %llu exits for a full ring\n", ring_entries,
 	       is_taken_on_the_way ? "on the way" : "at the end",
-	       (unsigned long long)stats.vcpus.nr_exits[VC_EXIT_DIRTY_FULL]);
+	       (unsigned long long)stats.nr_exits[VC_EXIT_DIRTY_FULL]);
 	/* a vCPU whose ring is full makes room itself: exits are few, none is for waiting */
 	if (ring_entries != 0)
-		assert_true(stats.vcpus.nr_exits[VC_EXIT_DIRTY_FULL] <=
+		assert_true(stats.nr_exits[VC_EXIT_DIRTY_FULL] <=
 			    1 + (count * rounds + 4096) / (ring_entries / 2));
 	if (ring_entries == 1024 && !is_taken_on_the_way)
-		assert_true(stats.vcpus.nr_exits[VC_EXIT_DIRTY_FULL] > 0);
+		assert_true(stats.nr_exits[VC_EXIT_DIRTY_FULL] > 0);
 	free(round.want);
 	free(round.have);
 	machine_free(&m);

@@ -28,7 +28,7 @@ static void exit_code_comes_out(void **state)
 static void every_width(void **state)
 {
 	const struct machine_config cfg = { .guest = "exits.elf", .cmdline = "ports=4 mmio=3" };
-	struct vc_vm_stats stats;
+	struct vc_vm_stats stats = { .size = sizeof(stats) };
 	struct machine m;
 
 	(void)state;
@@ -42,7 +42,7 @@ static void every_width(void **state)
 	assert_result(vc_vm_get_stats(m.vm, &stats), 0);
 	assert_int_equal(stats.nr_unclaimed_pio, 0);
 	assert_int_equal(stats.nr_unclaimed_mmio, 0);
-	assert_true(stats.vcpus.nr_exits[VC_EXIT_MMIO] >= 24);
+	assert_true(stats.nr_exits[VC_EXIT_MMIO] >= 24);
 	machine_free(&m);
 }
 
@@ -67,7 +67,7 @@ static void empty_space_is_counted(void **state)
 {
 	const struct machine_config cfg = { .guest = "exits.elf",
 					    .cmdline = "port=0x900 addr=0xd8000000" };
-	struct vc_vm_stats stats;
+	struct vc_vm_stats stats = { .size = sizeof(stats) };
 	struct machine m;
 
 	(void)state;

@@ -61,7 +61,7 @@ static void triple_fault_is_explained(void **state)
 					    .cmdline = "mode=triple",
 					    .vm.irqchip = VC_IRQCHIP_KERNEL };
 	struct lines lines = { "" };
-	struct vc_event event;
+	struct vc_event event = { .size = sizeof(event) };
 	struct machine m;
 
 	(void)state;
@@ -107,7 +107,7 @@ static void fetch_from_nowhere(void **state)
 					    .cmdline = "mode=fetch addr=0xd8000000",
 					    .vm.irqchip = VC_IRQCHIP_KERNEL };
 	struct lines lines = { "" };
-	struct vc_event event;
+	struct vc_event event = { .size = sizeof(event) };
 	struct machine m;
 
 	(void)state;
@@ -130,7 +130,7 @@ static void store_that_cannot_be_emulated(void **state)
 	const struct machine_config cfg = { .guest = "fault.elf",
 					    .cmdline = "mode=avx",
 					    .vm.irqchip = VC_IRQCHIP_KERNEL };
-	struct vc_event event;
+	struct vc_event event = { .size = sizeof(event) };
 	struct machine m;
 
 	(void)state;
@@ -175,8 +175,8 @@ static void reboots(const char *guest, const char *line, enum vc_irqchip irqchip
 		.vm = { .irqchip = irqchip, .nr_vcpus = nr_vcpus, .on_reset = VC_ON_RESET_REBOOT }
 	};
 	uint64_t seen = 0, until = now_ms() + WAIT_MS;
-	struct vc_vm_stats stats;
-	struct vc_event event;
+	struct vc_vm_stats stats = { .size = sizeof(stats) };
+	struct vc_event event = { .size = sizeof(event) };
 	struct machine m;
 
 	machine_start(&m, &cfg);
@@ -220,7 +220,7 @@ static void reboot_with_interrupts(enum vc_irqchip irqchip, const char *line, ui
 	};
 	const uint64_t nr = is_long ? 100 : 4;
 	uint64_t until = now_ms() + WAIT_MS;
-	struct vc_vm_stats stats;
+	struct vc_vm_stats stats = { .size = sizeof(stats) };
 	struct machine m;
 	size_t found = 0;
 

@@ -46,7 +46,7 @@ static void run_smp(uint32_t nr, enum vc_irqchip irqchip, const struct vc_cpu_mo
 	struct machine_config cfg = { .guest = "smp.elf",
 				      .cmdline = "adds=200",
 				      .ram_bytes = MIB(64),
-				      .vm = { .nr_vcpus = nr, .irqchip = irqchip, .cpu = *cpu } };
+				      .vm = { .nr_vcpus = nr, .irqchip = irqchip, .cpu = cpu } };
 	struct machine m;
 	char text[64];
 
@@ -61,7 +61,7 @@ static void run_smp(uint32_t nr, enum vc_irqchip irqchip, const struct vc_cpu_mo
 static void few(void **state)
 {
 	static const uint32_t nrs[] = { 1, 2, 4 };
-	const struct vc_cpu_model_config plain = { .nr_cores = 0 };
+	const struct vc_cpu_model_config plain = { .size = sizeof(plain), .nr_cores = 0 };
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(nrs); i++) {
@@ -72,10 +72,12 @@ static void few(void **state)
 
 static void topologies(void **state)
 {
-	const struct vc_cpu_model_config threads = { .nr_cores = 2, .nr_threads = 2 };
-	const struct vc_cpu_model_config sockets = { .nr_sockets = 2,
-						     .nr_cores = 3,
-						     .nr_threads = 1 };
+	const struct vc_cpu_model_config threads = { .size = sizeof(threads),
+						     .nr_cores = 2,
+						     .nr_threads = 2 };
+	const struct vc_cpu_model_config sockets = {
+		.size = sizeof(sockets), .nr_sockets = 2, .nr_cores = 3, .nr_threads = 1
+	};
 
 	(void)state;
 	run_smp(4, VC_IRQCHIP_KERNEL, &threads);
@@ -84,11 +86,11 @@ static void topologies(void **state)
 
 static void most(void **state)
 {
-	const struct vc_cpu_model_config plain = { .nr_cores = 0 };
+	const struct vc_cpu_model_config plain = { .size = sizeof(plain), .nr_cores = 0 };
 	/* ids above 254: sockets of 3 cores leave gaps of one in four */
-	const struct vc_cpu_model_config gaps = { .nr_sockets = 85,
-						  .nr_cores = 3,
-						  .nr_threads = 1 };
+	const struct vc_cpu_model_config gaps = {
+		.size = sizeof(gaps), .nr_sockets = 85, .nr_cores = 3, .nr_threads = 1
+	};
 
 	(void)state;
 	if (is_in_lab() && !is_long)
