@@ -21,10 +21,15 @@ enum vc_stream_kind {
 	 * flags which others share stay; where that is not allowed each byte is polled for, and a
 	 * rival reader or writer in between can hold a call up. */
 	VC_STREAM_FDS = 1,
-	VC_STREAM_PTY = 2,  /* a new pseudo-terminal; see vc_stream_path() */
+	/* A new pseudo-terminal; see vc_stream_path(). Output while nobody has it open is dropped.
+	 * Who opens it gets what is written from then on; input is looked for 4 times a second until
+	 * somebody is known to be there. */
+	VC_STREAM_PTY = 2,
 	VC_STREAM_FILE = 3, /* output appended to a file; no input */
-	VC_STREAM_UNIX = 4, /* listens on a unix socket, one peer at a time */
-	VC_STREAM_OPS = 5,  /* the embedder's own */
+	/* Listens on a unix socket, one peer at a time; the next waits in the backlog, also while
+	 * the process has no descriptor left for it. */
+	VC_STREAM_UNIX = 4,
+	VC_STREAM_OPS = 5, /* the embedder's own */
 };
 
 /* An embedder's stream. Called on the polling thread or on a thread that writes: own your locks. */

@@ -278,7 +278,7 @@ int vc_stream_open(const struct vc_stream_config *cfg, struct vc_stream **ret_st
 		return vc_error_set(-ENOMEM, "io", "stream", "no memory");
 	stream->kind = kinds[c.kind];
 	stream->in.fd = stream->out.fd = -1;
-	stream->watch_fd = stream->listen_fd = stream->peer_fd = -1;
+	stream->timer_fd = stream->listen_fd = stream->peer_fd = -1;
 	atomic_init(&stream->is_short, false);
 	atomic_init(&stream->has_peer, false);
 	r = stream->kind->open(stream, &c);

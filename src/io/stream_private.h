@@ -42,13 +42,14 @@ struct vc_stream {
 	/* PTY, UNIX */
 	char *path;
 	atomic_bool has_peer; /* read by the writing thread: relaxed */
-	int watch_fd;	      /* PTY: inotify, tells of the next open */
+	int timer_fd;	      /* PTY: looks for the next peer; UNIX: accepts again */
 	/* UNIX */
 	int listen_fd;
-	int peer_fd;	   /* always open: see stream_unix.c */
-	bool is_hung;	   /* the peer closed; input of its may be left */
-	bool is_peer_done; /* the peer sends no more */
-	dev_t dev;	   /* of the socket file that we made */
+	int peer_fd;	    /* always open: see stream_unix.c */
+	bool is_hung;	    /* the peer closed; input of its may be left */
+	bool is_peer_done;  /* the peer sends no more */
+	bool is_backlogged; /* accept(2) failed: timer_fd tells when to try again */
+	dev_t dev;	    /* of the socket file that we made */
 	ino_t ino;
 	/* OPS */
 	const struct vc_stream_ops *ops;

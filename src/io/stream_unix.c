@@ -7,6 +7,9 @@
  * never comes to mean something else in between, peer_fd is one number for life: dup3() puts the
  * peer's socket there, or, while there is none, a socket that is connected to nothing.
  *
+ * A peer that cannot be accepted, for want of a descriptor or memory, stays in the backlog and is
+ * tried again by a timer: the listener would be ready for ever.
+ *
  * A peer that closed while input of its is unread (is_hung) keeps its place until that was read or
  * somebody else connects. Leaves out: passing descriptors, peer credentials (the file's mode, 0600,
  * decides who may connect). Spec: [unix(7)]
@@ -18,9 +21,12 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/timerfd.h>
 #include <sys/un.h>
 
 #include "stream_private.h"
+
+#define RETRY_NS 100000000 /* between attempts to accept */
 
 static int new_socket(void)
 {
@@ -61,6 +67,10 @@ static int unix_open(struct vc_stream *stream, const struct vc_stream_config *cf
 		r = stream->listen_fd < 0 ? stream->listen_fd : stream->peer_fd;
 		return vc_error_set(r, "io", cfg->path, "no socket: %s", strerrordesc_np(-r));
 	}
+	stream->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+	if (stream->timer_fd < 0)
+		return vc_error_set(-errno, "io", cfg->path, "no timer: %s",
+				    strerrordesc_np(errno));
 	r = bind_path(stream, cfg->path);
 	if (r == -EADDRINUSE)
 		return vc_error_set(r, "io", cfg->path,
@@ -83,10 +93,21 @@ static void drop_peer(struct vc_stream *stream)
 	stream->is_peer_done = false;
 }
 
+/* Leaves the listener alone until the timer has fired; without a timer it stays as it was. */
+static void retry_later(struct vc_stream *stream)
+{
+	const struct itimerspec once = { .it_value.tv_nsec = RETRY_NS };
+
+	stream->is_backlogged = timerfd_settime(stream->timer_fd, 0, &once, NULL) == 0;
+}
+
 static bool take_peer(struct vc_stream *stream)
 {
 	vc_auto_close int fd = accept4(stream->listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
+	stream->is_backlogged = false;
+	if (fd < 0 && errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
+		retry_later(stream);
 	if (fd < 0 || dup3(fd, stream->peer_fd, O_CLOEXEC) < 0)
 		return false;
 	stream->is_hung = false;
@@ -131,7 +152,9 @@ static size_t unix_pollfds(struct vc_stream *stream, bool want_read, bool want_w
 	size_t filled = 0;
 
 	if ((!has_peer || stream->is_hung) && filled < nr)
-		fds[filled++] = (struct pollfd){ .fd = stream->listen_fd, .events = POLLIN };
+		fds[filled++] = (struct pollfd){ .fd = stream->is_backlogged ? stream->timer_fd
+									     : stream->listen_fd,
+						 .events = POLLIN };
 	/* With no events poll(2) still tells of the hang-up: wanted once, not again and again. */
 	if (has_peer && (events || !stream->is_hung) && filled < nr)
 		fds[filled++] = (struct pollfd){ .fd = stream->peer_fd, .events = events };
@@ -162,7 +185,8 @@ static unsigned int unix_ready(struct vc_stream *stream, const struct pollfd *fd
 		if (!fds[i].revents)
 			continue;
 		/* A new peer ends an old one's backlog: its successor gets the output. */
-		if (fds[i].fd == stream->listen_fd && take_peer(stream))
+		if ((fds[i].fd == stream->listen_fd || fds[i].fd == stream->timer_fd) &&
+		    take_peer(stream))
 			return VC__STREAM_WRITABLE;
 		if (fds[i].fd == stream->peer_fd)
 			ready |= peer_ready(stream, fds[i].revents);
@@ -182,6 +206,8 @@ static void unix_close(struct vc_stream *stream)
 		(void)close(stream->listen_fd);
 	if (stream->peer_fd >= 0)
 		(void)close(stream->peer_fd);
+	if (stream->timer_fd >= 0)
+		(void)close(stream->timer_fd);
 }
 
 const struct vc__stream_kind vc__stream_unix = {

@@ -2,6 +2,7 @@
 /* A console on a pseudo-terminal: raw, nobody there, hang-ups, back again, a reader that stops. */
 #include "stream_unit.h"
 
+#include <sys/resource.h>
 #include <termios.h>
 
 static struct drain drain;
@@ -94,7 +95,6 @@ static void wakes_for_the_next_peer(void **state)
 	(void)state;
 	close(fd);
 	settle(stream);
-	assert_int_equal(turn(stream, 0), 0);
 	fd = attach(stream);
 	assert_true(turn(stream, MUST_MS) > 0);
 	assert_int_equal(write(fd, "hi", 2), 2);
@@ -145,6 +145,87 @@ static void hang_up_without_room(void **state)
 	vc_stream_close(stream);
 }
 
+/* The same with a writer that waits: it is let go, and the poll loop sleeps. */
+static void hang_up_without_room_while_held(void **state)
+{
+	struct vc_stream *stream = open_pty();
+	int fd = attach(stream);
+
+	(void)state;
+	settle(stream);
+	drain.room = 0;
+	assert_true(fill(stream) > 0);
+	assert_int_equal(write(fd, "kept", 4), 4);
+	close(fd);
+	while (drain.nr_writable == 0)
+		assert_true(turn(stream, MUST_MS) > 0);
+	assert_int_equal(vc_stream_write(stream, "x", 1), 1);
+	settle(stream);
+	drain.room = 100;
+	expect_input(stream, &drain, "kept");
+	vc_stream_close(stream);
+}
+
+/* No turn of the poll loop between the peer's open and the guest's output. */
+static void output_reaches_a_new_peer_at_once(void **state)
+{
+	struct vc_stream *stream = open_pty();
+	unsigned int i;
+
+	(void)state;
+	for (i = 0; i < 3; i++) {
+		int fd = attach(stream);
+
+		assert_int_equal(vc_stream_write(stream, "login:", 6), 6);
+		expect_output(fd, "login:");
+		close(fd);
+		assert_int_equal(vc_stream_write(stream, "nobody", 6), 6);
+	}
+	vc_stream_close(stream);
+}
+
+/* A peer that was seen leaves, and nobody has noticed yet: the next one gets its own output only. */
+static void nothing_stays_for_the_next_peer(void **state)
+{
+	struct vc_stream *stream = open_pty();
+	int fd = attach(stream);
+
+	(void)state;
+	while (turn(stream, MUST_MS) == 0)
+		;
+	assert_int_equal(vc_stream_write(stream, "unread", 6), 6);
+	close(fd);
+	assert_int_equal(vc_stream_write(stream, "stale", 5), 5);
+	assert_true(turn(stream, MUST_MS) > 0);
+	fd = attach(stream);
+	assert_int_equal(vc_stream_write(stream, "fresh", 5), 5);
+	expect_output(fd, "fresh");
+	close(fd);
+	vc_stream_close(stream);
+}
+
+/* Nothing is used up that a user has little of: 128 inotify instances is a common limit. */
+static void there_can_be_many(void **state)
+{
+	struct vc_stream *streams[200];
+	struct rlimit limit;
+
+	(void)state;
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	limit.rlim_cur = limit.rlim_max < 1024 ? limit.rlim_max : 1024;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	for (size_t i = 0; i < ARRAY_LEN(streams); i++)
+		streams[i] = open_pty();
+	for (size_t i = 0; i < ARRAY_LEN(streams); i++) {
+		int fd = attach(streams[i]);
+
+		assert_int_equal(vc_stream_write(streams[i], "here", 4), 4);
+		expect_output(fd, "here");
+		close(fd);
+		vc_stream_close(streams[i]);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -154,6 +235,10 @@ int main(void)
 		cmocka_unit_test(wakes_for_the_next_peer),
 		cmocka_unit_test(slow_reader_holds_the_writer),
 		cmocka_unit_test(hang_up_without_room),
+		cmocka_unit_test(hang_up_without_room_while_held),
+		cmocka_unit_test(output_reaches_a_new_peer_at_once),
+		cmocka_unit_test(nothing_stays_for_the_next_peer),
+		cmocka_unit_test(there_can_be_many),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

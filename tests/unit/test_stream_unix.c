@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -172,6 +173,50 @@ static void hang_up_without_room(void **state)
 	vc_stream_close(stream);
 }
 
+/* From now on no new descriptor can be had; returns the limit to put back. */
+static struct rlimit use_up_descriptors(void)
+{
+	int next = dup(STDOUT_FILENO);
+	struct rlimit was, now;
+
+	assert_true(next >= 0);
+	close(next);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &was), 0);
+	now = (struct rlimit){ .rlim_cur = (rlim_t)next, .rlim_max = was.rlim_max };
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &now), 0);
+	return was;
+}
+
+/* A peer that cannot be accepted waits, the poll loop sleeps, and the peer before it stays. */
+static void peers_wait_for_descriptors(void **state)
+{
+	struct vc_stream *stream = listen_there();
+	int first = dial(), second;
+	struct rlimit was;
+
+	(void)state;
+	settle(stream);
+	drain.room = 0;
+	assert_int_equal(write(first, "kept", 4), 4);
+	close(first);
+	settle(stream);
+	second = dial();
+	was = use_up_descriptors();
+	settle(stream);
+	drain.room = 100;
+	expect_input(stream, &drain, "kept");
+	settle(stream);
+	assert_true(turn(stream, MUST_MS) > 0); /* it tries again, in vain */
+	settle(stream);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &was), 0);
+	assert_int_equal(write(second, "late", 4), 4);
+	expect_input(stream, &drain, "late");
+	assert_int_equal(vc_stream_write(stream, "login:", 6), 6);
+	expect_output(second, "login:");
+	close(second);
+	vc_stream_close(stream);
+}
+
 static void reset_by_peer(void **state)
 {
 	struct vc_stream *stream = listen_there();
@@ -268,6 +313,7 @@ int main(void)
 		cmocka_unit_test(half_closed_peer_listens),
 		cmocka_unit_test(slow_peer_holds_the_writer),
 		cmocka_unit_test(hang_up_without_room),
+		cmocka_unit_test(peers_wait_for_descriptors),
 		cmocka_unit_test(reset_by_peer),
 		cmocka_unit_test(files_of_others_stay),
 		cmocka_unit_test(writer_on_another_thread),
