@@ -8,7 +8,6 @@
 #include <libvirtcore/libvirtcore.h>
 
 #include <dirent.h>
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -30,13 +29,7 @@ static ssize_t capture_write(void *opaque, const void *buf, size_t len)
 	return (ssize_t)len;
 }
 
-static ssize_t capture_read(void *opaque, void *buf, size_t len)
-{
-	(void)opaque, (void)buf, (void)len;
-	return -EAGAIN; /* nobody types */
-}
-
-static const struct vc_stream_ops capture_ops = { .read = capture_read, .write = capture_write };
+static const struct vc_stream_ops capture_ops = { .write = capture_write };
 
 static int configure(struct vc_vm *vm, const char *path, const char *cmdline,
 		     struct capture *capture)

@@ -35,11 +35,12 @@ enum vc_stream_kind {
 /* An embedder's stream. Called on the polling thread or on a thread that writes: own your locks. */
 struct vc_stream_ops {
 	/* Both return bytes moved, 0 (read: end for ever), -EAGAIN or another -errno; never block.
-	 */
+	 * Without read there is no input; write is needed. */
 	ssize_t (*read)(void *opaque, void *buf, size_t len);
 	ssize_t (*write)(void *opaque, const void *buf, size_t len);
-	/* Fills at most @nr entries with fds to poll; optional: without it each dispatch, with no
-	 * entries as well, tries both directions. */
+	/* Fills at most @nr entries with fds to poll, returns how many; when one of them is ready
+	 * both directions are tried. Needed with read. Without it write is never asked again: what
+	 * it does not take counts as taken, and is lost. */
 	size_t (*pollfds)(void *opaque, bool want_read, bool want_write, struct pollfd *fds,
 			  size_t nr);
 	void (*close)(void *opaque); /* called once; optional */
@@ -70,9 +71,11 @@ struct vc_stream;
  * @cfg: copied.
  * @ret_stream: the stream, owned by the caller; untouched on failure.
  * Context: any thread; may block shortly in open(2).
- * Returns: 0, or -EINVAL (fields that the kind needs or does not have), -E2BIG,
- *          -EADDRINUSE (something is at the socket path: named), -EACCES, -ENOENT, -EBADF,
- *          -ENAMETOOLONG, -EMFILE, -ENOMEM.
+ * Returns: 0, or -EINVAL (fields or ops that the kind needs or does not have), -E2BIG,
+ *          -EADDRINUSE (something is at the socket path: named), -EACCES, -ENOENT, -ENOTDIR (a
+ *          parent is no directory), -EISDIR (FILE: a directory), -ENXIO (FILE: a pipe that nobody
+ *          reads), -EBADF, -ENAMETOOLONG, -EMFILE, -ENOMEM, or what else open(2), bind(2) or the
+ *          terminal driver says.
  * Spec: none.   Since: 0.1
  */
 VC_API int vc_stream_open(const struct vc_stream_config *cfg, struct vc_stream **ret_stream);
@@ -88,9 +91,9 @@ VC_API void vc_stream_close(struct vc_stream *stream);
 
 /**
  * vc_stream_path() - where a pseudo-terminal or socket can be reached.
- * @stream: the stream.
+ * @stream: may be NULL.
  * Context: any thread; does not block.
- * Returns: the path, owned by the stream, or NULL.
+ * Returns: the path, owned by the stream, or NULL (the kind has none, or no stream).
  * Spec: none.   Since: 0.1
  */
 VC_API const char *vc_stream_path(const struct vc_stream *stream);
@@ -114,7 +117,7 @@ VC_API int vc_stream_set_sink(struct vc_stream *stream, const struct vc_stream_s
  * @len: their number.
  * Context: any thread, one at a time; never blocks.
  * Returns: bytes taken, 0 to @len. Fewer than @len: writable() will be called. With no peer, or one
- *          that is gone, all are taken and dropped.
+ *          that is gone, all are taken and dropped. With a NULL argument 0, and a message.
  * Spec: none.   Since: 0.1
  */
 VC_API size_t vc_stream_write(struct vc_stream *stream, const void *buf, size_t len);
@@ -125,7 +128,7 @@ VC_API size_t vc_stream_write(struct vc_stream *stream, const void *buf, size_t 
  * @fds: filled.
  * @nr: length of @fds; VC_STREAM_POLLFDS_MAX is always enough.
  * Context: polling thread; does not block.
- * Returns: entries filled, 0 when there is nothing to wait for.
+ * Returns: entries filled, 0 when there is nothing to wait for or an argument is NULL.
  * Spec: [poll(2)]   Since: 0.1
  */
 VC_API size_t vc_stream_pollfds(struct vc_stream *stream, struct pollfd *fds, size_t nr);

@@ -146,8 +146,12 @@ static void fds_close(struct vc_stream *stream)
 
 static int ops_open(struct vc_stream *stream, const struct vc_stream_config *cfg)
 {
-	if (!cfg->ops || !cfg->ops->read || !cfg->ops->write)
-		return vc_error_set(-EINVAL, "io", "stream", "ops need read and write");
+	if (!cfg->ops || !cfg->ops->write)
+		return vc_error_set(-EINVAL, "io", "stream", "ops need write");
+	if (cfg->ops->read && !cfg->ops->pollfds)
+		return vc_error_set(-EINVAL, "io", "stream",
+				    "ops with read need pollfds: else nobody would ask them");
+	stream->is_read_out = !cfg->ops->read;
 	stream->ops = cfg->ops;
 	stream->opaque = cfg->opaque;
 	return 0;
@@ -164,6 +168,9 @@ static ssize_t ops_write(struct vc_stream *stream, const void *buf, size_t len)
 {
 	ssize_t n = stream->ops->write(stream->opaque, buf, len);
 
+	/* Nothing would tell when to come again with the rest. */
+	if (!stream->ops->pollfds)
+		return (ssize_t)len;
 	if (n < 0)
 		return n == -EAGAIN ? n : (ssize_t)len;
 	return n > (ssize_t)len ? (ssize_t)len : n;
@@ -180,17 +187,16 @@ static size_t ops_pollfds(struct vc_stream *stream, bool want_read, bool want_wr
 	return filled < nr ? filled : nr;
 }
 
-/* Only the embedder knows what its descriptors mean: both directions are tried. */
+/* Only the embedder knows what its descriptors mean: one that is ready has both directions tried. */
 static unsigned int ops_ready(struct vc_stream *stream, const struct pollfd *fds, size_t nr)
 {
 	size_t i;
 
+	(void)stream;
 	for (i = 0; i < nr; i++)
 		if (fds[i].revents)
-			break;
-	if (i == nr && stream->ops->pollfds)
-		return 0;
-	return VC__STREAM_READABLE | VC__STREAM_WRITABLE;
+			return VC__STREAM_READABLE | VC__STREAM_WRITABLE;
+	return 0;
 }
 
 static void ops_close(struct vc_stream *stream)
@@ -301,7 +307,7 @@ void vc_stream_close(struct vc_stream *stream)
 
 const char *vc_stream_path(const struct vc_stream *stream)
 {
-	return stream->path;
+	return stream ? stream->path : NULL;
 }
 
 int vc_stream_set_sink(struct vc_stream *stream, const struct vc_stream_sink *sink, void *opaque)
@@ -335,8 +341,13 @@ static __attribute__((noinline)) size_t write_rest(struct vc_stream *stream, con
 
 size_t vc_stream_write(struct vc_stream *stream, const void *buf, size_t len)
 {
-	ssize_t n = stream->kind->write(stream, buf, len);
+	ssize_t n;
 
+	if (__builtin_expect(!stream || (!buf && len > 0), 0)) {
+		(void)vc_error_set(-EINVAL, "io", "stream", "stream and bytes are needed");
+		return 0;
+	}
+	n = stream->kind->write(stream, buf, len);
 	if (n == (ssize_t)len)
 		return len;
 	return write_rest(stream, buf, len, n > 0 ? (size_t)n : 0);
@@ -351,6 +362,10 @@ static size_t room_of(const struct vc_stream *stream)
 
 size_t vc_stream_pollfds(struct vc_stream *stream, struct pollfd *fds, size_t nr)
 {
+	if (!stream || (!fds && nr > 0)) {
+		(void)vc_error_set(-EINVAL, "io", "stream", "stream and descriptors are needed");
+		return 0;
+	}
 	return stream->kind->pollfds(stream, room_of(stream) > 0,
 				     atomic_load_explicit(&stream->is_short, memory_order_relaxed),
 				     fds, nr);

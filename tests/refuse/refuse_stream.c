@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static struct vc_stream *stream;
@@ -17,8 +18,22 @@ static int open_with(struct vc_stream_config cfg)
 	return vc_stream_open(&cfg, &stream);
 }
 
+static ssize_t never_read(void *opaque, void *buf, size_t len)
+{
+	(void)opaque, (void)buf, (void)len;
+	return -EAGAIN;
+}
+
+static ssize_t never_write(void *opaque, const void *buf, size_t len)
+{
+	(void)opaque, (void)buf, (void)len;
+	return -EAGAIN;
+}
+
 static void open_einval(void **state)
 {
+	static const struct vc_stream_ops deaf = { .read = never_read, .write = never_write };
+
 	(void)state;
 	assert_refused(vc_stream_open(NULL, &stream), -EINVAL, "");
 	assert_refused(open_with((struct vc_stream_config){ .kind = VC_STREAM_OPS + 1 }), -EINVAL,
@@ -28,7 +43,9 @@ static void open_einval(void **state)
 	assert_refused(open_with((struct vc_stream_config){ .path = "x" }), -EINVAL, "path");
 	assert_refused(open_with((struct vc_stream_config){ .out_fd = 7 }), -EINVAL, "descriptors");
 	assert_refused(open_with((struct vc_stream_config){ .kind = VC_STREAM_OPS }), -EINVAL,
-		       "read and write");
+		       "need write");
+	assert_refused(open_with((struct vc_stream_config){ .kind = VC_STREAM_OPS, .ops = &deaf }),
+		       -EINVAL, "need pollfds");
 	assert_refused(open_with((struct vc_stream_config){
 			       .kind = VC_STREAM_FDS, .in_fd = -1, .out_fd = -1 }),
 		       -EINVAL, "neither");
@@ -81,6 +98,29 @@ static void open_enoent(void **state)
 	assert_refused(open_with((struct vc_stream_config){ .kind = VC_STREAM_UNIX,
 							    .path = "/nonexistent/s" }),
 		       -ENOENT, "/nonexistent/s");
+}
+
+static void open_enotdir_eisdir_enxio(void **state)
+{
+	char path[] = "/tmp/vc-pipe-XXXXXX";
+
+	(void)state;
+	assert_refused(open_with((struct vc_stream_config){ .kind = VC_STREAM_FILE,
+							    .path = "/dev/null/f" }),
+		       -ENOTDIR, "/dev/null/f");
+	assert_refused(open_with((struct vc_stream_config){ .kind = VC_STREAM_UNIX,
+							    .path = "/dev/null/s" }),
+		       -ENOTDIR, "/dev/null/s");
+	assert_refused(
+		open_with((struct vc_stream_config){ .kind = VC_STREAM_FILE, .path = "/tmp" }),
+		-EISDIR, "/tmp");
+	assert_int_equal(close(mkstemp(path)), 0);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	assert_refused(open_with((struct vc_stream_config){ .kind = VC_STREAM_FILE, .path = path }),
+		       -ENXIO, path);
+	assert_int_equal(unlink(path), 0);
+	assert_null(stream);
 }
 
 static void open_ebadf(void **state)
@@ -169,6 +209,7 @@ int main(void)
 		cmocka_unit_test(open_eaddrinuse),
 		cmocka_unit_test(open_eacces),
 		cmocka_unit_test(open_enoent),
+		cmocka_unit_test(open_enotdir_eisdir_enxio),
 		cmocka_unit_test(open_ebadf),
 		cmocka_unit_test(open_enametoolong),
 		cmocka_unit_test(open_emfile),

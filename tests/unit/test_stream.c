@@ -240,50 +240,6 @@ static void own_close(void *opaque)
 	((struct own *)opaque)->nr_closed++;
 }
 
-static const struct vc_stream_ops own_ops = {
-	.read = own_read,
-	.write = own_write,
-	.close = own_close,
-};
-
-static void own_ops_are_asked(void **state)
-{
-	struct own own = { .input = "in", .window = 2, .answer = 1 };
-	struct vc_stream_config cfg = { .kind = VC_STREAM_OPS, .ops = &own_ops, .opaque = &own };
-	struct vc_stream *stream = open_stream(&cfg, &drain);
-	struct pollfd fds[2];
-
-	(void)state;
-	assert_int_equal(vc_stream_pollfds(stream, fds, 2), 0);
-	assert_int_equal(vc_stream_write(stream, "abc", 3), 2);
-	assert_result(vc_stream_dispatch(stream, NULL, 0), 0); /* both directions are tried */
-	assert_int_equal(drain.nr_writable, 1);
-	assert_int_equal(drain.nr_got, 2);
-	own.answer = -EAGAIN;
-	assert_result(vc_stream_dispatch(stream, NULL, 0), 0);
-	own.answer = 1;
-	own.input = "more";
-	assert_result(vc_stream_dispatch(stream, NULL, 0), 0);
-	assert_int_equal(drain.nr_got, 6);
-	own.lies = true; /* more than was asked for: cut, not believed */
-	own.input = "x";
-	drain.room = 5;
-	assert_result(vc_stream_dispatch(stream, NULL, 0), 0);
-	assert_int_equal(drain.nr_got, 11);
-	assert_int_equal(vc_stream_write(stream, "abc", 3), 3);
-	own.lies = false;
-	own.answer = 0; /* the end, for ever */
-	drain.room = 5;
-	assert_result(vc_stream_dispatch(stream, NULL, 0), 0);
-	own.answer = 1;
-	own.input = "late";
-	assert_result(vc_stream_dispatch(stream, NULL, 0), 0);
-	assert_int_equal(drain.nr_got, 11);
-	assert_int_equal(own.nr_closed, 0);
-	vc_stream_close(stream);
-	assert_int_equal(own.nr_closed, 1);
-}
-
 static size_t own_pollfds(void *opaque, bool want_read, bool want_write, struct pollfd *fds,
 			  size_t nr)
 {
@@ -293,16 +249,58 @@ static size_t own_pollfds(void *opaque, bool want_read, bool want_write, struct 
 	return nr + 5;
 }
 
+static const struct vc_stream_ops own_ops = {
+	.read = own_read,
+	.write = own_write,
+	.pollfds = own_pollfds,
+	.close = own_close,
+};
+
+static void own_ops_are_asked(void **state)
+{
+	struct own own = { .input = "in", .window = 2, .answer = 1 };
+	struct vc_stream_config cfg = { .kind = VC_STREAM_OPS, .ops = &own_ops, .opaque = &own };
+	struct vc_stream *stream = open_stream(&cfg, &drain);
+	struct pollfd ready = { .fd = 1, .revents = POLLIN };
+
+	(void)state;
+	assert_int_equal(vc_stream_write(stream, "abc", 3), 2);
+	assert_result(vc_stream_dispatch(stream, &ready, 1), 0); /* both directions are tried */
+	assert_int_equal(drain.nr_writable, 1);
+	assert_int_equal(drain.nr_got, 2);
+	own.answer = -EAGAIN;
+	assert_result(vc_stream_dispatch(stream, &ready, 1), 0);
+	own.answer = 1;
+	own.input = "more";
+	assert_result(vc_stream_dispatch(stream, &ready, 1), 0);
+	assert_int_equal(drain.nr_got, 6);
+	own.lies = true; /* more than was asked for: cut, not believed */
+	own.input = "x";
+	drain.room = 5;
+	assert_result(vc_stream_dispatch(stream, &ready, 1), 0);
+	assert_int_equal(drain.nr_got, 11);
+	assert_int_equal(vc_stream_write(stream, "abc", 3), 3);
+	own.lies = false;
+	own.answer = 0; /* the end, for ever */
+	drain.room = 5;
+	assert_result(vc_stream_dispatch(stream, &ready, 1), 0);
+	own.answer = 1;
+	own.input = "late";
+	assert_result(vc_stream_dispatch(stream, &ready, 1), 0);
+	assert_int_equal(drain.nr_got, 11);
+	assert_int_equal(own.nr_closed, 0);
+	vc_stream_close(stream);
+	assert_int_equal(own.nr_closed, 1);
+}
+
 static void own_pollfds_are_bounded(void **state)
 {
-	struct vc_stream_ops ops = own_ops;
 	struct own own = { .input = "in", .answer = 1 };
-	struct vc_stream_config cfg = { .kind = VC_STREAM_OPS, .ops = &ops, .opaque = &own };
+	struct vc_stream_config cfg = { .kind = VC_STREAM_OPS, .ops = &own_ops, .opaque = &own };
 	struct vc_stream *stream;
 	struct pollfd fds[2] = { 0 };
 
 	(void)state;
-	ops.pollfds = own_pollfds;
 	stream = open_stream(&cfg, &drain);
 	assert_int_equal(vc_stream_pollfds(stream, fds, 2), 2);
 	assert_int_equal(fds[0].events, POLLIN);
@@ -314,12 +312,36 @@ static void own_pollfds_are_bounded(void **state)
 	vc_stream_close(stream);
 }
 
+/* Output only: what write does not take is lost, for nobody would come again. */
+static void own_ops_without_pollfds_take_all(void **state)
+{
+	static const struct vc_stream_ops ops = { .write = own_write };
+	struct own own = { .window = 2 };
+	struct vc_stream_config cfg = { .kind = VC_STREAM_OPS, .ops = &ops, .opaque = &own };
+	struct vc_stream *stream = open_stream(&cfg, &drain);
+	struct pollfd fds[2];
+
+	(void)state;
+	assert_int_equal(vc_stream_pollfds(stream, fds, 2), 0);
+	assert_int_equal(vc_stream_write(stream, "abc", 3), 3);
+	assert_int_equal(vc_stream_write(stream, "abc", 3), 3);
+	assert_int_equal(own.nr_written, 2);
+	own.window = 3;
+	assert_int_equal(vc_stream_write(stream, "abc", 3), 3);
+	assert_int_equal(own.nr_written, 5);
+	assert_result(vc_stream_dispatch(stream, NULL, 0), 0);
+	assert_int_equal(drain.nr_writable, 0);
+	vc_stream_close(stream);
+}
+
 static void refuses(void **state)
 {
-	static const struct vc_stream_ops half = { .read = own_read };
+	static const struct vc_stream_ops half = { .read = own_read, .pollfds = own_pollfds };
+	static const struct vc_stream_ops deaf = { .read = own_read, .write = own_write };
 	static const struct vc_stream_sink no_room = { .received = drain_received };
 	struct vc_stream_config cfg = { .size = sizeof(cfg), .kind = (enum vc_stream_kind)6 };
 	struct vc_stream *stream = (struct vc_stream *)&cfg;
+	struct pollfd fd;
 
 	(void)state;
 	assert_int_equal(vc_stream_open(NULL, &stream), -EINVAL);
@@ -351,7 +373,9 @@ static void refuses(void **state)
 	cfg.kind = VC_STREAM_OPS;
 	assert_refused(vc_stream_open(&cfg, &stream), -EINVAL, "ops");
 	cfg.ops = &half;
-	assert_refused(vc_stream_open(&cfg, &stream), -EINVAL, "ops");
+	assert_refused(vc_stream_open(&cfg, &stream), -EINVAL, "ops need write");
+	cfg.ops = &deaf;
+	assert_refused(vc_stream_open(&cfg, &stream), -EINVAL, "need pollfds");
 	assert_ptr_equal(stream, &cfg);
 
 	cfg = (struct vc_stream_config){ .size = sizeof(cfg), .kind = VC_STREAM_NULL };
@@ -362,6 +386,15 @@ static void refuses(void **state)
 	assert_refused(vc_stream_set_sink(stream, &drain_sink, &drain), -EBUSY, "sink");
 	assert_int_equal(vc_stream_dispatch(NULL, NULL, 0), -EINVAL);
 	assert_int_equal(vc_stream_dispatch(stream, NULL, 1), -EINVAL);
+	assert_null(vc_stream_path(NULL));
+	assert_int_equal(vc_stream_write(NULL, "x", 1), 0);
+	assert_non_null(strstr(vc_error_message(), "stream and bytes"));
+	assert_int_equal(vc_stream_write(stream, NULL, 1), 0);
+	assert_non_null(strstr(vc_error_message(), "stream and bytes"));
+	assert_int_equal(vc_stream_pollfds(NULL, &fd, 1), 0);
+	assert_non_null(strstr(vc_error_message(), "stream and descriptors"));
+	assert_int_equal(vc_stream_pollfds(stream, NULL, 1), 0);
+	assert_non_null(strstr(vc_error_message(), "stream and descriptors"));
 	vc_stream_close(stream);
 }
 
@@ -378,6 +411,7 @@ int main(void)
 		cmocka_unit_test(full_device_drops),
 		cmocka_unit_test(own_ops_are_asked),
 		cmocka_unit_test(own_pollfds_are_bounded),
+		cmocka_unit_test(own_ops_without_pollfds_take_all),
 		cmocka_unit_test(refuses),
 	};
 

@@ -33,15 +33,7 @@ static inline ssize_t console_write(void *opaque, const void *buf, size_t len)
 	return (ssize_t)len;
 }
 
-static inline ssize_t console_read(void *opaque, void *buf, size_t len)
-{
-	(void)opaque;
-	(void)buf;
-	(void)len;
-	return -EAGAIN;
-}
-
-static const struct vc_stream_ops console_ops = { .read = console_read, .write = console_write };
+static const struct vc_stream_ops console_ops = { .write = console_write };
 
 struct fixture {
 	struct vc_host *host;

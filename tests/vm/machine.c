@@ -72,13 +72,7 @@ static ssize_t console_write(void *opaque, const void *buf, size_t len)
 	return (ssize_t)len;
 }
 
-static ssize_t console_read(void *opaque, void *buf, size_t len)
-{
-	(void)opaque, (void)buf, (void)len;
-	return -EAGAIN;
-}
-
-static const struct vc_stream_ops console_ops = { .read = console_read, .write = console_write };
+static const struct vc_stream_ops console_ops = { .write = console_write };
 
 size_t console_wait(struct machine *m, const char *text)
 {
