@@ -174,6 +174,7 @@ static void caller_access(struct vc_device *dev, struct vc_access *access)
 	(void)access;
 	assert_refused(vc_vm_pause(c->vm), -EDEADLK, "vCPU thread");
 	assert_refused(vc_vm_stop(c->vm), -EDEADLK, "vCPU thread");
+	assert_refused(vc_vm_wait(c->vm, 0), -EDEADLK, "vCPU thread");
 	c->nr++;
 }
 
@@ -201,7 +202,7 @@ static const struct vc_device_ops caller_ops = { .type = "caller",
 						 .load = caller_load,
 						 .destroy = vc_device_fini };
 
-static void pause_and_stop_edeadlk(void **state)
+static void pause_stop_wait_edeadlk(void **state)
 {
 	static const struct vc_fake_step steps[] = { OUT8(0x700, 0), POWER_OFF };
 	const struct vc_place place = { VC_SPACE_PIO, 0x700, 1, 0 };
@@ -229,7 +230,7 @@ int main(void)
 		cmocka_unit_test(dispatch_ebusy),
 		cmocka_unit_test(state_enotsup),
 		cmocka_unit_test(load_ebusy_enoent_ebadmsg_eprotonosupport),
-		cmocka_unit_test(pause_and_stop_edeadlk),
+		cmocka_unit_test(pause_stop_wait_edeadlk),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
