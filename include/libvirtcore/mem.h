@@ -50,13 +50,15 @@ VC_API int vc_mem_map(struct vc_mem *mem, struct vc_region *region, vc_gpa gpa,
  * vc_mem_freeze() - end changes; from now on look-ups need no lock.
  * @mem: the map.
  * Context: control thread; does not block.
- * Returns: 0, or -EINVAL (NULL), -EALREADY (frozen).
+ * Returns: 0, or -EINVAL (NULL), -EALREADY (frozen), -EFBIG (the file of a FILE region has become
+ *          shorter than the region: named).
  * Spec: none.   Since: 0.1
  */
 VC_API int vc_mem_freeze(struct vc_mem *mem);
 
-/* One entry of the map, as a backend or a describer needs it. */
+/* One entry of the map, as a back end or a describer needs it. */
 struct vc_mem_range {
+	size_t size; /* sizeof(struct vc_mem_range), set by the caller; stays */
 	vc_gpa gpa;
 	uint64_t len_bytes;
 	const char *name; /* the region's */
@@ -64,19 +66,33 @@ struct vc_mem_range {
 	uint32_t flags; /* enum vc_region_flag */
 	uint32_t guest_node;
 	uint64_t page_bytes; /* 4096, or the huge page size */
-	void *hva;	     /* for backends that hand memory to a hypervisor; others use slices */
 };
 
 /**
  * vc_mem_range() - read entry @idx of the map, sorted by address.
  * @mem: the map.
  * @idx: 0, 1, ...
- * @ret_range: filled; strings live as long as the region; untouched on failure.
+ * @ret_range: filled as far as its size goes, what this library does not know with zeros; strings
+ *             live as long as the region; untouched on failure.
  * Context: any thread once frozen, else the control thread; does not block.
- * Returns: 0, or -ENOENT (past the last; sets no message), -EINVAL (NULL).
+ * Returns: 0, or -ENOENT (past the last; sets no message), -EINVAL (NULL, size below that of the
+ *          first version or above 4096).
  * Spec: none.   Since: 0.1
  */
 VC_API int vc_mem_range(const struct vc_mem *mem, size_t idx, struct vc_mem_range *ret_range);
+
+/**
+ * vc_mem_backing() - tell where the host has entry @idx of the map. For back ends that hand memory
+ * to a hypervisor, and for nobody else: it knows no permission and no dirty log. Others use slices,
+ * vc_mem_read() and vc_mem_write(), or vc_region_write() before the region is placed.
+ * @mem: frozen map.
+ * @idx: as for vc_mem_range().
+ * @ret_hva: first byte of the entry's mapping; lives as long as the map; untouched on failure.
+ * Context: any thread; does not block.
+ * Returns: 0, or -ENOENT (past the last; sets no message), -EINVAL (NULL, not frozen).
+ * Spec: none.   Since: 0.1
+ */
+VC_API int vc_mem_backing(const struct vc_mem *mem, size_t idx, void **ret_hva);
 
 enum vc_perm {
 	VC_PERM_READ = 1,

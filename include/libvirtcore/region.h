@@ -17,14 +17,21 @@ enum vc_region_kind {
 	VC_REGION_ANON = 0,    /* private anonymous memory */
 	VC_REGION_MEMFD = 1,   /* shared memfd: can be handed to another process */
 	VC_REGION_HUGETLB = 2, /* memfd of huge pages, see page_bytes */
-	VC_REGION_FILE = 3,    /* an embedder's file, see fd, file_off, VC_REGION_PRIVATE */
+	/* An embedder's file, see fd, file_off, VC_REGION_PRIVATE. It must not become shorter while
+	 * the region lives: the kernel answers every touch of a page beyond its end with SIGBUS, to
+	 * a thread of ours or the embedder's that reads or writes guest memory (PRIVATE too, unless
+	 * the page was written before), and this library installs no handler; a vCPU ends with a
+	 * memory fault. The same holds for a file that cannot be read (media error) or, on a full
+	 * file system, for holes. vc_region_create() and vc_mem_freeze() look at the length, nothing
+	 * does later. A file that others may truncate: copy it into a MEMFD, which is sealed. */
+	VC_REGION_FILE = 3,
 	VC_REGION_FOREIGN = 4, /* memory somebody else maps (a hypervisor lends it), see foreign */
 };
 
 enum vc_region_flag {
 	VC_REGION_READONLY = 1u << 0,  /* guest writes exit as MMIO; slices for writing are refused.
-					* FILE is mapped read-only; other kinds are filled through
-					* vc_mem_range's hva before the guest runs */
+					* FILE is mapped read-only; other kinds are filled with
+					* vc_region_write() before they are placed */
 	VC_REGION_PRIVATE = 1u << 1,   /* FILE: copy on write, the file keeps its content */
 	VC_REGION_THP = 1u << 2,       /* ask for transparent huge pages */
 	VC_REGION_NO_THP = 1u << 3,    /* refuse transparent huge pages */
@@ -110,6 +117,19 @@ VC_API struct vc_region *vc_region_get(struct vc_region *region);
  * Spec: none.   Since: 0.1
  */
 VC_API void vc_region_put(struct vc_region *region);
+
+/**
+ * vc_region_write() - fill a part of a region before a guest has it, a ROM's content above all.
+ * @region: in no map yet; from then on vc_mem_write() is the way.
+ * @off: offset in the region; bytes.
+ * @buf: bytes.
+ * @len: their number; all are written or none.
+ * Context: control thread; blocks while pages are touched.
+ * Returns: 0, or -EINVAL (NULL, beyond the region's end), -EBUSY (the region is in a map), -EROFS (a
+ *          READONLY file has its content), -EFBIG (the file has become shorter).
+ * Spec: none.   Since: 0.1
+ */
+VC_API int vc_region_write(struct vc_region *region, uint64_t off, const void *buf, uint64_t len);
 
 /**
  * vc_region_discard() - give pages back to the host; they read as zero afterwards.

@@ -284,7 +284,7 @@ static int set_options(struct vc__kvm_partition *kvm, const struct vc_partition_
 static int place_private(struct vc__kvm_partition *kvm)
 {
 	uint64_t at = PRIVATE_TOP - PRIVATE_BYTES;
-	struct vc_mem_range range;
+	struct vc_mem_range range = { .size = sizeof(range) };
 	size_t nr = 0;
 
 	while (vc_mem_range(kvm->partition.mem, nr, &range) == 0)
@@ -313,9 +313,12 @@ static int place_private(struct vc__kvm_partition *kvm)
 
 int vc__kvm_slot_set(struct vc_partition *partition, size_t idx, bool is_logged)
 {
-	struct vc_mem_range range;
+	struct vc_mem_range range = { .size = sizeof(range) };
+	void *hva = NULL;
 	int r = vc_mem_range(partition->mem, idx, &range);
 
+	if (r == 0)
+		r = vc_mem_backing(partition->mem, idx, &hva);
 	if (r < 0)
 		return r;
 	struct kvm_userspace_memory_region slot = {
@@ -324,7 +327,7 @@ int vc__kvm_slot_set(struct vc_partition *partition, size_t idx, bool is_logged)
 			 (is_logged ? KVM_MEM_LOG_DIRTY_PAGES : 0u),
 		.guest_phys_addr = range.gpa,
 		.memory_size = range.len_bytes,
-		.userspace_addr = (uintptr_t)range.hva,
+		.userspace_addr = (uintptr_t)hva,
 	};
 	if (ioctl(vc__kvm_partition(partition)->fd, KVM_SET_USER_MEMORY_REGION, &slot) == 0)
 		return 0;

@@ -53,7 +53,7 @@ static void free_dirty(struct vc__kvm_dirty *dirty)
 /* A bitmap for each range of the map; NULL when there is no memory. */
 static struct vc__kvm_dirty *alloc_dirty(const struct vc_mem *mem)
 {
-	struct vc_mem_range range;
+	struct vc_mem_range range = { .size = sizeof(range) };
 	size_t nr = 0;
 
 	while (vc_mem_range(mem, nr, &range) == 0)
@@ -80,7 +80,7 @@ static bool is_logged(const struct vc_mem_range *range)
 
 static int set_slots(struct vc_partition *partition, bool is_on)
 {
-	struct vc_mem_range range;
+	struct vc_mem_range range = { .size = sizeof(range) };
 
 	for (size_t idx = 0; vc_mem_range(partition->mem, idx, &range) == 0; idx++) {
 		int r = is_logged(&range) ? vc__kvm_slot_set(partition, idx, is_on) : 0;
@@ -237,7 +237,7 @@ int vc__kvm_dirty_take(struct vc_partition *partition, size_t idx, uint64_t *bit
 {
 	struct vc__kvm_partition *kvm = vc__kvm_partition(partition);
 	struct kvm_dirty_log log = { .slot = (uint32_t)idx, .dirty_bitmap = bits };
-	struct vc_mem_range range;
+	struct vc_mem_range range = { .size = sizeof(range) };
 	int r = vc_mem_range(partition->mem, idx, &range);
 
 	if (r < 0)

@@ -131,7 +131,7 @@ static int check_memory(const char *name, struct vc_host *host, const struct vc_
 {
 	uint64_t slot_bytes = vc_host_limit(host, VC_LIMIT_SLOT_BYTES);
 	uint64_t slots = vc_host_limit(host, VC_LIMIT_MEM_SLOTS);
-	struct vc_mem_range range;
+	struct vc_mem_range range = { .size = sizeof(range) };
 	struct vc_slice slice;
 	size_t idx = 0;
 	int r;
@@ -294,7 +294,7 @@ int vc_partition_dirty_start(struct vc_partition *partition)
 int64_t vc_partition_dirty_take(struct vc_partition *partition, size_t idx, uint64_t *bits,
 				size_t nr_words)
 {
-	struct vc_mem_range range;
+	struct vc_mem_range range = { .size = sizeof(range) };
 	int64_t nr = 0;
 
 	if (!partition || !bits || !partition->is_logging)

@@ -1,18 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A stream that listens on a unix socket and talks to one peer at a time; the next waits in the
- * backlog until the first has gone. Peers come and go, the stream stays.
+ * backlog until the first has gone, or, when accept(2) lacks a descriptor, for a timer.
  *
  * The writing thread sends while the polling thread may drop the peer. So that its descriptor number
  * never comes to mean something else in between, peer_fd is one number for life: dup3() puts the
- * peer's socket there, or, while there is none, a socket that is connected to nothing.
- *
- * A peer that cannot be accepted, for want of a descriptor or memory, stays in the backlog and is
- * tried again by a timer: the listener would be ready for ever.
- *
- * A peer that closed while input of its is unread (is_hung) keeps its place until that was read or
- * somebody else connects. Leaves out: passing descriptors, peer credentials (the file's mode, 0600,
- * decides who may connect). Spec: [unix(7)]
+ * peer's socket there, or, while there is none, a socket that is connected to nothing. A peer that
+ * closed while input of its is unread (is_hung) keeps its place until that was read or somebody else
+ * connects. Leaves out: passing descriptors, peer credentials (the file's mode, 0600, decides who
+ * may connect). Spec: [unix(7)]
  */
 #include <libvirtcore/implement.h>
 

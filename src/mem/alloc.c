@@ -249,6 +249,7 @@ int vc_region_create(const struct vc_region_config *cfg, struct vc_region **ret_
 	if (!region)
 		return vc_error_set(-ENOMEM, "mem", c.name, "no memory for the region's record");
 	atomic_init(&region->nr_refs, 1);
+	atomic_init(&region->nr_maps, 0);
 	(void)strcpy(region->name, c.name);
 	region->kind = c.kind;
 	region->flags = c.flags;
@@ -282,6 +283,29 @@ void vc_region_put(struct vc_region *region)
 	/* acq_rel: what others did with the memory comes before it goes; pairs with itself. */
 	if (atomic_fetch_sub_explicit(&region->nr_refs, 1, memory_order_acq_rel) == 1)
 		release(region);
+}
+
+int vc_region_write(struct vc_region *region, uint64_t off, const void *buf, uint64_t len)
+{
+	int r;
+
+	if (!region || (!buf && len > 0))
+		return vc_error_set(-EINVAL, "mem", NULL, "no region or no bytes");
+	if (!vc_range_within(off, len, region->len_bytes))
+		return vc_error_set(-EINVAL, "mem", region->name,
+				    "%llu bytes at offset 0x%llx, the region has 0x%llx",
+				    (unsigned long long)len, (unsigned long long)off,
+				    (unsigned long long)region->len_bytes);
+	/* Acquire: pairs with vc_mem_destroy(), whose guest may have written last. */
+	if (atomic_load_explicit(&region->nr_maps, memory_order_acquire) > 0)
+		return vc_error_set(-EBUSY, "mem", region->name,
+				    "the region is in a map: write by guest address");
+	if (region->kind == VC_REGION_FILE && (region->flags & VC_REGION_READONLY))
+		return vc_error_set(-EROFS, "mem", region->name, "a read-only file is mapped so");
+	r = vc__region_check_file(region);
+	if (r == 0 && len > 0)
+		memcpy(region->hva + off, buf, len);
+	return r;
 }
 
 int vc_region_discard(struct vc_region *region, uint64_t off, uint64_t len_bytes)

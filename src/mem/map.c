@@ -4,14 +4,20 @@
  *
  * Built on the control thread; once frozen it never changes, so any thread may look things up in it
  * without a lock. A sorted array and a binary search: guests have a handful of ranges. Pointers into
- * the memory are made in slice.c only; vc_mem_range() names the mapping to hypervisor back ends.
+ * the memory are made in slice.c only; vc_mem_backing() names the mapping to hypervisor back ends.
  */
 #include "map.h"
 #include "region.h"
+#include "region_check.h"
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stddef.h>
 #include <string.h>
+
+/* The first version of struct vc_mem_range, and what no later one will exceed. */
+#define RANGE_MIN (offsetof(struct vc_mem_range, page_bytes) + sizeof(uint64_t))
+#define RANGE_MAX ((size_t)4096)
 
 int vc_mem_create(struct vc_mem **ret_mem)
 {
@@ -31,8 +37,13 @@ void vc_mem_destroy(struct vc_mem *mem)
 	if (!mem)
 		return;
 	vc_mem_dirty_stop(mem);
-	for (size_t i = 0; i < mem->nr; i++)
-		vc_region_put(mem->entries[i].region);
+	for (size_t i = 0; i < mem->nr; i++) {
+		struct vc_region *region = mem->entries[i].region;
+
+		/* Release: pairs with vc_region_write(). */
+		atomic_fetch_sub_explicit(&region->nr_maps, 1, memory_order_release);
+		vc_region_put(region);
+	}
 	free(mem->entries);
 	free(mem);
 }
@@ -128,16 +139,23 @@ int vc_mem_map(struct vc_mem *mem, struct vc_region *region, vc_gpa gpa, uint32_
 		.guest_node = guest_node,
 		.region = vc_region_get(region),
 	};
+	atomic_fetch_add_explicit(&region->nr_maps, 1, memory_order_relaxed);
 	mem->nr++;
 	return 0;
 }
 
 int vc_mem_freeze(struct vc_mem *mem)
 {
+	int r = 0;
+
 	if (!mem)
 		return vc_error_set(-EINVAL, "mem", NULL, "no map");
 	if (mem->is_frozen)
 		return vc_error_set(-EALREADY, "mem", NULL, "the map is frozen");
+	for (size_t i = 0; i < mem->nr && r == 0; i++)
+		r = vc__region_check_file(mem->entries[i].region);
+	if (r < 0)
+		return r;
 	mem->nr_dirty_words = 0;
 	for (size_t i = 0; i < mem->nr; i++) {
 		mem->entries[i].dirty_word = mem->nr_dirty_words;
@@ -150,21 +168,40 @@ int vc_mem_freeze(struct vc_mem *mem)
 int vc_mem_range(const struct vc_mem *mem, size_t idx, struct vc_mem_range *ret_range)
 {
 	const struct vc__mem_entry *e;
+	struct vc_mem_range range;
+	size_t size;
 
 	if (!mem || !ret_range)
 		return vc_error_set(-EINVAL, "mem", NULL, "no map or no place for the range");
+	size = ret_range->size;
+	if (size < RANGE_MIN || size > RANGE_MAX)
+		return vc_error_set(-EINVAL, "mem", NULL,
+				    "the range's size is %zu, expected %zu to %zu", size, RANGE_MIN,
+				    RANGE_MAX);
 	if (idx >= mem->nr)
 		return -ENOENT; /* the end of a loop, not a mistake */
 	e = &mem->entries[idx];
-	*ret_range = (struct vc_mem_range){
-		.gpa = e->gpa,
-		.len_bytes = e->len_bytes,
-		.name = e->region->name,
-		.kind = e->region->kind,
-		.flags = e->region->flags,
-		.guest_node = e->guest_node,
-		.page_bytes = e->region->page_bytes,
-		.hva = e->hva,
-	};
+	memset(&range, 0, sizeof(range));
+	range.size = size;
+	range.gpa = e->gpa;
+	range.len_bytes = e->len_bytes;
+	range.name = e->region->name;
+	range.kind = e->region->kind;
+	range.flags = e->region->flags;
+	range.guest_node = e->guest_node;
+	range.page_bytes = e->region->page_bytes;
+	memcpy(ret_range, &range, size < sizeof(range) ? size : sizeof(range));
+	if (size > sizeof(range))
+		memset((uint8_t *)ret_range + sizeof(range), 0, size - sizeof(range));
+	return 0;
+}
+
+int vc_mem_backing(const struct vc_mem *mem, size_t idx, void **ret_hva)
+{
+	if (!mem || !ret_hva || !mem->is_frozen)
+		return vc_error_set(-EINVAL, "mem", NULL, "no frozen map or no place");
+	if (idx >= mem->nr)
+		return -ENOENT;
+	*ret_hva = mem->entries[idx].hva;
 	return 0;
 }

@@ -11,6 +11,7 @@
 
 struct vc_region {
 	_Atomic uint32_t nr_refs;
+	_Atomic uint32_t nr_maps; /* that it is in */
 	char name[VC_STATE_NAME_MAX + 1];
 	/* as configured */
 	enum vc_region_kind kind;

@@ -185,23 +185,34 @@ static int check_filesystem(struct vc_region *region)
 	return 0;
 }
 
-int vc__region_open_file(struct vc_region *region, int fd)
+int vc__region_check_file(const struct vc_region *region)
 {
 	struct stat st;
 
-	region->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-	if (region->fd < 0)
-		return vc_error_set(-errno, "mem", region->name, "fd %d cannot be duplicated", fd);
+	if (region->kind != VC_REGION_FILE)
+		return 0;
 	if (fstat(region->fd, &st) < 0)
-		return vc_error_set(-errno, "mem", region->name, "fd %d cannot be asked", fd);
+		return vc_error_set(-errno, "mem", region->name, "the file cannot be asked");
 	if (!S_ISREG(st.st_mode))
-		return vc_error_set(-EINVAL, "mem", region->name, "fd %d is no regular file", fd);
+		return vc_error_set(-EINVAL, "mem", region->name,
+				    "the descriptor is of no regular file");
 	if (!vc_range_within(region->file_off, region->len_bytes, (uint64_t)st.st_size))
 		return vc_error_set(-EFBIG, "mem", region->name,
 				    "the file has %" PRIu64 " bytes, %" PRIu64
 				    " are needed from offset %" PRIu64,
 				    (uint64_t)st.st_size, region->len_bytes, region->file_off);
-	return check_filesystem(region);
+	return 0;
+}
+
+int vc__region_open_file(struct vc_region *region, int fd)
+{
+	int r;
+
+	region->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	if (region->fd < 0)
+		return vc_error_set(-errno, "mem", region->name, "fd %d cannot be duplicated", fd);
+	r = vc__region_check_file(region);
+	return r < 0 ? r : check_filesystem(region);
 }
 
 int vc__region_check_discard(const struct vc_region *region, uint64_t off, uint64_t len_bytes)

@@ -16,7 +16,7 @@
 /* The entry of the map that holds @gpa. Maps are short; this is no data path. */
 static bool find_range(const struct vc_mem *mem, vc_gpa gpa, struct vc_mem_range *ret)
 {
-	struct vc_mem_range r;
+	struct vc_mem_range r = { .size = sizeof(r) };
 	for (size_t i = 0; vc_mem_range(mem, i, &r) == 0; i++) {
 		if (gpa >= r.gpa && gpa - r.gpa < r.len_bytes) {
 			*ret = r;
@@ -28,7 +28,7 @@ static bool find_range(const struct vc_mem *mem, vc_gpa gpa, struct vc_mem_range
 
 int vc__ram_slice(const struct vc_mem *mem, vc_gpa gpa, uint64_t len, struct vc_slice *ret)
 {
-	struct vc_mem_range range;
+	struct vc_mem_range range = { .size = sizeof(range) };
 	if (!find_range(mem, gpa, &range))
 		return -EFAULT;
 	uint64_t rest = range.len_bytes - (gpa - range.gpa);
@@ -38,7 +38,7 @@ int vc__ram_slice(const struct vc_mem *mem, vc_gpa gpa, uint64_t len, struct vc_
 int vc__ram_zero(const struct vc_mem *mem, vc_gpa gpa, uint64_t len, bool is_fresh)
 {
 	while (len) {
-		struct vc_mem_range range;
+		struct vc_mem_range range = { .size = sizeof(range) };
 		struct vc_slice slice;
 		if (!find_range(mem, gpa, &range))
 			return -EFAULT;

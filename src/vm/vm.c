@@ -342,7 +342,7 @@ static int look_at_region(struct vc_region *region, vc_gpa gpa, struct vc_mem_ra
 int vc_vm_add_region(struct vc_vm *vm, struct vc_region *region, vc_gpa gpa)
 {
 	struct vc__vm_fixed *slot;
-	struct vc_mem_range range;
+	struct vc_mem_range range = { .size = sizeof(range) };
 	int r = refuse_unless_new(vm, "a region");
 
 	if (r < 0)

@@ -19,11 +19,12 @@ static struct vc_numa_node nodes[2];
 struct placed {
 	struct vc_mem *mem;
 	struct vc_mem_range range;
+	void *hva;
 };
 
 static struct placed place(struct vc_region_config cfg)
 {
-	struct placed p = { .mem = make_map() };
+	struct placed p = { .mem = make_map(), .range.size = sizeof(p.range) };
 	struct vc_region *region = NULL;
 
 	cfg.size = sizeof(cfg);
@@ -31,6 +32,8 @@ static struct placed place(struct vc_region_config cfg)
 	assert_result(vc_mem_map(p.mem, region, 0, 0), 0);
 	vc_region_put(region);
 	assert_result(vc_mem_range(p.mem, 0, &p.range), 0);
+	assert_result(vc_mem_freeze(p.mem), 0);
+	assert_result(vc_mem_backing(p.mem, 0, &p.hva), 0);
 	return p;
 }
 
@@ -53,7 +56,7 @@ static void count_pages(const struct placed *p, size_t step, size_t *ret_on)
 	int *status = calloc(nr, sizeof(*status));
 
 	for (size_t i = 0; i < nr; i++)
-		pages[i] = (uint8_t *)p->range.hva + i * step;
+		pages[i] = (uint8_t *)p->hva + i * step;
 	assert_int_equal(syscall(SYS_move_pages, 0, nr, pages, NULL, status, 0), 0);
 	ret_on[0] = ret_on[1] = 0;
 	for (size_t i = 0; i < nr; i++) {
@@ -82,7 +85,7 @@ static void assert_policy(const struct placed *p, const char *policy)
 	bool found = false;
 
 	assert_non_null(f);
-	snprintf(want, sizeof(want), "%lx ", (unsigned long)p->range.hva);
+	snprintf(want, sizeof(want), "%lx ", (unsigned long)p->hva);
 	while (fgets(line, sizeof(line), f)) {
 		if (strncmp(line, want, strlen(want)) != 0)
 			continue;
@@ -239,9 +242,9 @@ static void huge_1g(void **state)
 		cfg.numa_nodes = 1u << node;
 		p = place(cfg);
 		assert_int_equal(p.range.page_bytes, GIB(1));
-		assert_int_equal((uintptr_t)p.range.hva % GIB(1), 0);
+		assert_int_equal((uintptr_t)p.hva % GIB(1), 0);
 		assert_all_on(&p, GIB(1), node);
-		memset((uint8_t *)p.range.hva + GIB(1) - 4096, 1, 4096);
+		memset((uint8_t *)p.hva + GIB(1) - 4096, 1, 4096);
 		vc_mem_destroy(p.mem);
 	}
 	cfg.len_bytes = GIB(2);

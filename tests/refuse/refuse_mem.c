@@ -42,7 +42,7 @@ static void freeze_refusals(void **state)
 static void range_refusals(void **state)
 {
 	struct vc_mem *mem = make_sample();
-	struct vc_mem_range range = { .gpa = 77 };
+	struct vc_mem_range range = { .size = sizeof(range), .gpa = 77 };
 
 	(void)state;
 	assert_refused(vc_mem_range(NULL, 0, &range), -EINVAL, "no map");
@@ -50,6 +50,19 @@ static void range_refusals(void **state)
 	assert_int_equal(vc_mem_range(mem, 4, &range), -ENOENT);
 	assert_int_equal(vc_mem_range(mem, SIZE_MAX, &range), -ENOENT);
 	assert_int_equal(range.gpa, 77);
+	range.size = 8;
+	assert_refused(vc_mem_range(mem, 0, &range), -EINVAL, "size is 8");
+	vc_mem_destroy(mem);
+}
+
+static void backing_refusals(void **state)
+{
+	struct vc_mem *mem = make_sample();
+	void *hva;
+
+	(void)state;
+	assert_refused(vc_mem_backing(NULL, 0, &hva), -EINVAL, "map");
+	assert_int_equal(vc_mem_backing(mem, 4, &hva), -ENOENT);
 	vc_mem_destroy(mem);
 }
 
@@ -102,11 +115,9 @@ static void dirty_refusals(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(create_einval),
-		cmocka_unit_test(map_refusals),
-		cmocka_unit_test(freeze_refusals),
-		cmocka_unit_test(range_refusals),
-		cmocka_unit_test(slice_read_write_refusals),
+		cmocka_unit_test(create_einval),    cmocka_unit_test(map_refusals),
+		cmocka_unit_test(freeze_refusals),  cmocka_unit_test(range_refusals),
+		cmocka_unit_test(backing_refusals), cmocka_unit_test(slice_read_write_refusals),
 		cmocka_unit_test(dirty_refusals),
 	};
 

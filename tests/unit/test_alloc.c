@@ -205,6 +205,55 @@ static void shared_file(void **state)
 	unlink(path);
 }
 
+/* A ROM is filled before it is placed; once in a map only by guest address, and not read-only. */
+static void written_before_it_is_placed(void **state)
+{
+	struct vc_region *r = make((struct vc_region_config){
+		.name = "rom", .len_bytes = KIB(8), .flags = VC_REGION_READONLY });
+	struct vc_mem *mem = make_map();
+	char text[4] = "";
+
+	(void)state;
+	assert_result(vc_region_write(r, KIB(8) - 3, "rom", 3), 0);
+	assert_result(vc_region_write(r, KIB(8), NULL, 0), 0);
+	assert_refused(vc_region_write(r, KIB(8) - 2, "rom", 3), -EINVAL, "rom");
+	assert_refused(vc_region_write(r, UINT64_MAX, "rom", 3), -EINVAL, "rom");
+	assert_refused(vc_region_write(r, 0, NULL, 1), -EINVAL, "no bytes");
+	assert_refused(vc_region_write(NULL, 0, "rom", 3), -EINVAL, "no region");
+	assert_result(vc_mem_map(mem, r, 0xf0000, 0), 0);
+	assert_refused(vc_region_write(r, 0, "rom", 3), -EBUSY, "in a map");
+	assert_result(vc_mem_freeze(mem), 0);
+	assert_int_equal(vc_mem_write(mem, 0xf0000, "x", 1), -EROFS);
+	assert_result(vc_mem_read(mem, 0xf0000 + KIB(8) - 3, text, 3), 0);
+	assert_string_equal(text, "rom");
+	vc_mem_destroy(mem);
+	assert_result(vc_region_write(r, 0, "rom", 3), 0);
+	vc_region_put(r);
+}
+
+static void written_file(void **state)
+{
+	char path[32], byte = 0;
+	int fd = make_file(path, MIB(1));
+	struct vc_region_config cfg = { .len_bytes = MIB(1), .kind = VC_REGION_FILE, .fd = fd };
+	struct vc_region *r = make(cfg);
+
+	(void)state;
+	assert_result(vc_region_write(r, 0, "w", 1), 0);
+	assert_int_equal(pread(fd, &byte, 1, 0), 1);
+	assert_int_equal(byte, 'w');
+	assert_int_equal(ftruncate(fd, 4096), 0);
+	assert_refused(vc_region_write(r, MIB(1) - 1, "w", 1), -EFBIG, "4096 bytes");
+	assert_int_equal(ftruncate(fd, (off_t)MIB(1)), 0);
+	vc_region_put(r);
+	cfg.flags = VC_REGION_READONLY;
+	r = make(cfg);
+	assert_refused(vc_region_write(r, 0, "w", 1), -EROFS, "read-only");
+	vc_region_put(r);
+	close(fd);
+	unlink(path);
+}
+
 static void private_and_readonly_file(void **state)
 {
 	char path[32], byte = 0;
@@ -467,6 +516,8 @@ int main(void)
 		cmocka_unit_test(flags_reach_the_kernel),
 		cmocka_unit_test(touched_ahead),
 		cmocka_unit_test(shared_file),
+		cmocka_unit_test(written_before_it_is_placed),
+		cmocka_unit_test(written_file),
 		cmocka_unit_test(private_and_readonly_file),
 		cmocka_unit_test(bad_files),
 		cmocka_unit_test(foreign),

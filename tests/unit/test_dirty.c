@@ -201,14 +201,14 @@ static void no_write_is_lost(void **state)
 {
 	struct race race = { .mem = make_map(), .nr_running = 3 };
 	uint64_t copies[NR_PAGES] = { 0 };
-	struct vc_mem_range range;
+	void *ram;
 	pthread_t threads[3];
 
 	(void)state;
 	map_ram(race.mem, "ram", 0, NR_PAGES * 4096, 0);
 	assert_result(vc_mem_freeze(race.mem), 0);
-	assert_result(vc_mem_range(race.mem, 0, &range), 0);
-	race.stamps = range.hva;
+	assert_result(vc_mem_backing(race.mem, 0, &ram), 0);
+	race.stamps = ram;
 	assert_result(vc_mem_dirty_start(race.mem), 0);
 	for (size_t i = 0; i < ARRAY_LEN(threads); i++)
 		assert_int_equal(pthread_create(&threads[i], NULL, stamp, &race), 0);

@@ -138,7 +138,7 @@ static void test_triple_fault_is_shutdown(void **state)
 static void test_memory_that_cannot_be_had(void **state)
 {
 	const uint64_t base = MIB(16), len = KIB(64);
-	struct vc_mem_range range;
+	void *ram;
 	struct vc_exit *exit;
 	struct world world;
 	struct rig rig;
@@ -146,8 +146,8 @@ static void test_memory_that_cannot_be_had(void **state)
 	(void)state;
 	world_init(&world);
 	rig_guest(&rig, NULL, "dirty.elf", "base=0x1000000 pages=16 count=4");
-	assert_result(vc_mem_range(rig.mem, 0, &range), 0);
-	char *hva = (char *)range.hva + base;
+	assert_result(vc_mem_backing(rig.mem, 0, &ram), 0);
+	char *hva = (char *)ram + base;
 	assert_int_equal(munmap(hva, len), 0);
 	while ((exit = rig_run_on(&rig))->kind == VC_EXIT_PIO)
 		world_answer(&world, exit);

@@ -4,11 +4,13 @@
 
 #include "map.h"
 
+#include <sys/mman.h>
+
 static void sorted_whatever_the_order(void **state)
 {
 	static const uint64_t order[] = { 5, 1, 9, 0, 7, 3, 8, 2, 6, 4, 12, 11, 10 };
 	struct vc_mem *mem = make_map();
-	struct vc_mem_range range = { 0 };
+	struct vc_mem_range range = { .size = sizeof(range) };
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(order); i++)
@@ -26,7 +28,7 @@ static void range_tells_all(void **state)
 {
 	struct vc_mem *mem = make_map();
 	struct vc_region *region = make_region("rom", KIB(12), VC_REGION_READONLY);
-	struct vc_mem_range range;
+	struct vc_mem_range range = { .size = sizeof(range) };
 
 	(void)state;
 	assert_result(vc_mem_map(mem, region, KIB(4), 63), 0);
@@ -38,10 +40,78 @@ static void range_tells_all(void **state)
 	assert_int_equal(range.flags, VC_REGION_READONLY);
 	assert_int_equal(range.guest_node, 63);
 	assert_int_equal(range.page_bytes, 4096);
-	memset(range.hva, 1, KIB(12));
+	assert_int_equal(range.size, sizeof(range));
 	vc_region_put(region);
 	vc_mem_destroy(mem);
 	vc_mem_destroy(NULL);
+}
+
+/* The caller's struct may be of another version: nothing is written beyond it, news are zero. */
+static void range_of_other_versions(void **state)
+{
+	struct {
+		struct vc_mem_range known;
+		uint64_t news[2];
+	} range = { .known.size = sizeof(range.known), .news = { 7, 7 } };
+	struct vc_mem *mem = make_sample();
+
+	(void)state;
+	assert_result(vc_mem_range(mem, 1, &range.known), 0);
+	assert_int_equal(range.news[0], 7);
+	range.known.size = sizeof(range.known) + 8;
+	assert_result(vc_mem_range(mem, 0, &range.known), 0);
+	assert_string_equal(range.known.name, "low");
+	assert_int_equal(range.news[0], 0);
+	assert_int_equal(range.news[1], 7);
+	range.known.size = sizeof(range.known) - 1;
+	assert_refused(vc_mem_range(mem, 1, &range.known), -EINVAL, "size");
+	range.known.size = 4097;
+	assert_refused(vc_mem_range(mem, 1, &range.known), -EINVAL, "size is 4097");
+	assert_string_equal(range.known.name, "low");
+	vc_mem_destroy(mem);
+}
+
+static void backing(void **state)
+{
+	struct vc_mem *mem = make_sample(), *fresh = make_map();
+	void *hva = mem;
+	char byte = 0;
+
+	(void)state;
+	assert_refused(vc_mem_backing(NULL, 0, &hva), -EINVAL, "map");
+	assert_refused(vc_mem_backing(mem, 0, NULL), -EINVAL, "place");
+	assert_refused(vc_mem_backing(fresh, 0, &hva), -EINVAL, "frozen");
+	assert_int_equal(vc_mem_backing(mem, 4, &hva), -ENOENT);
+	assert_ptr_equal(hva, mem);
+	assert_result(vc_mem_write(mem, 5, "x", 1), 0);
+	assert_result(vc_mem_backing(mem, 0, &hva), 0);
+	memcpy(&byte, (char *)hva + 5, 1);
+	assert_int_equal(byte, 'x');
+	vc_mem_destroy(mem);
+	vc_mem_destroy(fresh);
+}
+
+/* A file that has become shorter is noticed before anybody touches what is gone. */
+static void freeze_looks_at_files(void **state)
+{
+	struct vc_region_config cfg = {
+		.size = sizeof(cfg), .kind = VC_REGION_FILE, .name = "disk", .len_bytes = KIB(64)
+	};
+	struct vc_mem *mem = make_map();
+	struct vc_region *region;
+
+	(void)state;
+	cfg.fd = memfd_create("disk", MFD_CLOEXEC);
+	assert_int_equal(ftruncate(cfg.fd, KIB(64)), 0);
+	assert_result(vc_region_create(&cfg, &region), 0);
+	assert_result(vc_mem_map(mem, region, 0, 0), 0);
+	assert_int_equal(ftruncate(cfg.fd, KIB(60)), 0);
+	assert_refused(vc_mem_freeze(mem), -EFBIG, "disk");
+	assert_int_equal(ftruncate(cfg.fd, KIB(64)), 0);
+	assert_result(vc_mem_freeze(mem), 0);
+	vc_region_put(region);
+	vc_mem_destroy(mem);
+	close(cfg.fd);
 }
 
 struct place {
@@ -161,7 +231,7 @@ static void bad_arguments(void **state)
 {
 	struct vc_mem *mem = make_map();
 	struct vc_region *region = make_region("ram", KIB(4), 0);
-	struct vc_mem_range range;
+	struct vc_mem_range range = { .size = sizeof(range) };
 
 	(void)state;
 	assert_refused(vc_mem_create(NULL), -EINVAL, "map");
@@ -182,6 +252,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(sorted_whatever_the_order),
 		cmocka_unit_test(range_tells_all),
+		cmocka_unit_test(range_of_other_versions),
+		cmocka_unit_test(backing),
+		cmocka_unit_test(freeze_looks_at_files),
 		cmocka_unit_test(overlap),
 		cmocka_unit_test(end_of_the_address_space),
 		cmocka_unit_test(references),

@@ -75,15 +75,17 @@ static void get(void **state)
 static void pointer(void **state)
 {
 	struct vc_mem *mem = make_sample();
-	struct vc_mem_range range;
+	struct vc_mem_range range = { .size = sizeof(range) };
 	struct vc_slice slice;
+	void *hva;
 
 	(void)state;
 	for (size_t i = 0; vc_mem_range(mem, i, &range) == 0; i++) {
+		assert_result(vc_mem_backing(mem, i, &hva), 0);
 		for (uint64_t off = 0; off < range.len_bytes; off += 4095) {
 			assert_int_equal(
 				vc_slice_get(mem, range.gpa + off, 1, VC_PERM_READ, &slice), 0);
-			assert_ptr_equal(slice.ptr, (uint8_t *)range.hva + off);
+			assert_ptr_equal(slice.ptr, (uint8_t *)hva + off);
 		}
 	}
 	vc_mem_destroy(mem);

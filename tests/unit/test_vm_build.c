@@ -61,7 +61,7 @@ static void ram_goes_around_the_hole(void **state)
 {
 	struct vc_vm_config cfg = basic_config();
 	struct vc_region_config ram = { .size = sizeof(ram), .len_bytes = 5ull << 30 };
-	struct vc_mem_range range;
+	struct vc_mem_range range = { .size = sizeof(range) };
 	uint64_t total = 0;
 	bool is_high = false;
 	struct fixture f;

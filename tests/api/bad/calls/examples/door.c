@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One.
+ * Two.
+ * Three.
+ */
+/* vc_mem_backing() in a comment is no call. */
+{
+	fn = vc_mem_backing;
+}
