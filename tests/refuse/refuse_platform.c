@@ -3,7 +3,10 @@
 #include "unit.h"
 
 #include <libvirtcore/device.h>
+#include <libvirtcore/host.h>
 #include <libvirtcore/irq.h>
+#include <libvirtcore/mem.h>
+#include <libvirtcore/partition.h>
 #include <libvirtcore/platform.h>
 #include <libvirtcore/stream.h>
 
@@ -140,6 +143,72 @@ static void ioapic_create_einval_e2big(void **state)
 	assert_null(dev);
 }
 
+/* A partition of the fake back end, which has memory but no guest. */
+struct bed {
+	struct vc_host *host;
+	struct vc_mem *mem;
+	struct vc_partition *partition;
+};
+
+static void make_bed(struct bed *bed, enum vc_irqchip irqchip)
+{
+	struct vc_host_config host = { .size = sizeof(host), .backend = VC_BACKEND_FAKE };
+	struct vc_partition_config cfg = { .size = sizeof(cfg), .irqchip = irqchip };
+
+	assert_result(vc_host_open(&host, &bed->host), 0);
+	assert_result(vc_mem_create(&bed->mem), 0);
+	assert_result(vc_mem_freeze(bed->mem), 0);
+	cfg.mem = bed->mem;
+	assert_result(vc_partition_create(bed->host, &cfg, &bed->partition), 0);
+}
+
+static void free_bed(struct bed *bed)
+{
+	vc_partition_destroy(bed->partition);
+	vc_mem_destroy(bed->mem);
+	vc_host_close(bed->host);
+}
+
+static void ioapic_create_enotsup(void **state)
+{
+	static const enum vc_irqchip others[] = { VC_IRQCHIP_NONE, VC_IRQCHIP_KERNEL };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(others); i++) {
+		struct vc_ioapic_config cfg = { .size = sizeof(cfg) };
+		struct bed bed;
+
+		make_bed(&bed, others[i]);
+		cfg.partition = bed.partition;
+		assert_refused(vc_ioapic_create(&cfg, &dev), -ENOTSUP, "split");
+		assert_null(dev);
+		free_bed(&bed);
+	}
+}
+
+/* The second one takes nothing away from the first, nor keeps the pins before the one taken. */
+static void ioapic_create_eexist(void **state)
+{
+	struct vc_ioapic_config cfg = { .size = sizeof(cfg) };
+	struct vc_device *first;
+	struct vc_irq *pin;
+	struct bed bed;
+
+	(void)state;
+	make_bed(&bed, VC_IRQCHIP_SPLIT);
+	cfg.partition = bed.partition;
+	assert_result(vc_irq_create_pin(bed.partition, 23, &pin), 0);
+	assert_refused(vc_ioapic_create(&cfg, &dev), -EEXIST, "pin 23");
+	vc_irq_destroy(pin);
+	assert_result(vc_ioapic_create(&cfg, &first), 0);
+	assert_refused(vc_ioapic_create(&cfg, &dev), -EEXIST, "pin 0");
+	assert_null(dev);
+	vc_device_destroy(first);
+	assert_result(vc_ioapic_create(&cfg, &first), 0);
+	vc_device_destroy(first);
+	free_bed(&bed);
+}
+
 static void ioapic_set_level_eoi_einval(void **state)
 {
 	struct vc_request_config cfg = { .size = sizeof(cfg), .fn = ignore };
@@ -163,6 +232,8 @@ int main(void)
 		cmocka_unit_test(requests_create_einval),
 		cmocka_unit_test(requests_create_e2big),
 		cmocka_unit_test(ioapic_create_einval_e2big),
+		cmocka_unit_test(ioapic_create_enotsup),
+		cmocka_unit_test(ioapic_create_eexist),
 		cmocka_unit_test(ioapic_set_level_eoi_einval),
 	};
 

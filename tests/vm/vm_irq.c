@@ -77,6 +77,40 @@ static void levels_split(void **state)
 	line_interrupts(VC_IRQCHIP_SPLIT, true);
 }
 
+/* Raised once and withdrawn when the last has come: all between come because of EOIs. */
+static void withdraw_at_last(void *opaque, const struct vc_access *access)
+{
+	struct machine *m = opaque;
+
+	if (access->is_write && access->off == 4 && ++m->box.nr == 50)
+		assert_int_equal(vc_irq_set_level(m->irq, false), 0);
+}
+
+static void level_comes_again_after_eoi(void **state)
+{
+	struct machine_config cfg = {
+		.guest = "irq.elf",
+		.cmdline = "pin=5 level=1 count=50 deassert=0x714 extra=1",
+		.is_fixture_irq = true,
+		.gsi = 5,
+		.vm.irqchip = VC_IRQCHIP_SPLIT,
+	};
+	struct vc_vm_stats stats = { .size = sizeof(stats) };
+	struct machine m;
+
+	(void)state;
+	machine_build(&m, &cfg);
+	m.box.acked = withdraw_at_last;
+	m.box.opaque = &m;
+	assert_result(vc_irq_set_level(m.irq, true), 0); /* before its entry is open */
+	assert_result(vc_vm_start(m.vm), 0);
+	machine_done(&m, 0);
+	assert_in_range(console_number(&m, "irq count="), 50, 51);
+	assert_result(vc_vm_get_stats(m.vm, &stats), 0);
+	assert_true(stats.nr_exits[VC_EXIT_IOAPIC_EOI] >= 49);
+	machine_free(&m);
+}
+
 static void sources_on_both(void **state)
 {
 	static const char *const lines[] = { "source=self count=20", "source=timer count=5",
@@ -211,6 +245,7 @@ int main(void)
 		cmocka_unit_test(levels_in_kernel),
 		cmocka_unit_test(edges_split),
 		cmocka_unit_test(levels_split),
+		cmocka_unit_test(level_comes_again_after_eoi),
 		cmocka_unit_test(sources_on_both),
 		cmocka_unit_test(pit_ticks),
 		cmocka_unit_test(message_interrupts),
