@@ -15,9 +15,7 @@
 #include <stddef.h>
 #include <string.h>
 
-/* The first version of struct vc_mem_range, and what no later one will exceed. */
-#define RANGE_MIN (offsetof(struct vc_mem_range, page_bytes) + sizeof(uint64_t))
-#define RANGE_MAX ((size_t)4096)
+#define RANGE_FIRST_BYTES (offsetof(struct vc_mem_range, page_bytes) + sizeof(uint64_t))
 
 int vc_mem_create(struct vc_mem **ret_mem)
 {
@@ -169,31 +167,27 @@ int vc_mem_range(const struct vc_mem *mem, size_t idx, struct vc_mem_range *ret_
 {
 	const struct vc__mem_entry *e;
 	struct vc_mem_range range;
-	size_t size;
+	int r;
 
 	if (!mem || !ret_range)
 		return vc_error_set(-EINVAL, "mem", NULL, "no map or no place for the range");
-	size = ret_range->size;
-	if (size < RANGE_MIN || size > RANGE_MAX)
-		return vc_error_set(-EINVAL, "mem", NULL,
-				    "the range's size is %zu, expected %zu to %zu", size, RANGE_MIN,
-				    RANGE_MAX);
+	r = vc_result_fill(ret_range, RANGE_FIRST_BYTES, NULL, 0);
+	if (r < 0)
+		return r;
 	if (idx >= mem->nr)
 		return -ENOENT; /* the end of a loop, not a mistake */
 	e = &mem->entries[idx];
-	memset(&range, 0, sizeof(range));
-	range.size = size;
-	range.gpa = e->gpa;
-	range.len_bytes = e->len_bytes;
-	range.name = e->region->name;
-	range.kind = e->region->kind;
-	range.flags = e->region->flags;
-	range.guest_node = e->guest_node;
-	range.page_bytes = e->region->page_bytes;
-	memcpy(ret_range, &range, size < sizeof(range) ? size : sizeof(range));
-	if (size > sizeof(range))
-		memset((uint8_t *)ret_range + sizeof(range), 0, size - sizeof(range));
-	return 0;
+	range = (struct vc_mem_range){
+		.size = sizeof(range),
+		.gpa = e->gpa,
+		.len_bytes = e->len_bytes,
+		.name = e->region->name,
+		.kind = e->region->kind,
+		.flags = e->region->flags,
+		.guest_node = e->guest_node,
+		.page_bytes = e->region->page_bytes,
+	};
+	return vc_result_fill(ret_range, RANGE_FIRST_BYTES, &range, sizeof(range));
 }
 
 int vc_mem_backing(const struct vc_mem *mem, size_t idx, void **ret_hva)
