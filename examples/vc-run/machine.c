@@ -14,7 +14,9 @@
 #include <unistd.h>
 
 #define MEMORY_BYTES (256ull << 20)
-#define PLATFORM     (VC_PLATFORM_RTC | VC_PLATFORM_PM | VC_PLATFORM_DEBUG_EXIT | VC_PLATFORM_PVPANIC)
+#define PLATFORM                                                                         \
+	(VC_PLATFORM_RTC | VC_PLATFORM_I8042 | VC_PLATFORM_PM | VC_PLATFORM_DEBUG_EXIT | \
+	 VC_PLATFORM_PVPANIC)
 
 /* What --hypervisor fake plays: one byte to the serial port, then power-off. */
 static const struct vc_fake_step fake_steps[] = {
@@ -95,9 +97,7 @@ static int add_node(struct vc_vm *vm, const struct node *node)
 
 static uint32_t memory_flags(const struct memory *memory)
 {
-	uint32_t flags = 0;
-
-	flags |= memory->thp == SWITCH_ON ? VC_REGION_THP : 0;
+	uint32_t flags = memory->thp == SWITCH_ON ? VC_REGION_THP : 0;
 	flags |= memory->thp == SWITCH_OFF ? VC_REGION_NO_THP : 0;
 	flags |= memory->ksm == SWITCH_ON ? VC_REGION_MERGEABLE : 0;
 	flags |= memory->mlock == SWITCH_ON ? VC_REGION_MLOCK : 0;

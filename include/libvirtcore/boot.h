@@ -85,9 +85,10 @@ struct vc_boot_entry {
  * @machine: copied during the call.
  * @ret_entry: filled; untouched on failure.
  * Context: control thread; reads files.
- * Returns: 0, or -EINVAL (fields), -E2BIG, -ENOEXEC (no such format, or header fields that cannot
- *          be: named), -ENOENT, -EACCES, -EISDIR (file: named), -EIO (file shorter than its header
- *          says), -ENOSPC (kernel or initrd does not fit: sizes named), -ENAMETOOLONG (command line
+ * Returns: 0, or -EINVAL (fields; a FIFO or device instead of a file; a flat image on boot
+ *          structures or on a range of type ACPI), -E2BIG, -ENOEXEC (no such format, or header fields that cannot
+ *          be: named), -ENOENT, -EACCES, -EISDIR or what else open(2) answered (file: named), -EIO
+ *          (file shorter than its header says), -ENOSPC (kernel or initrd does not fit: sizes named), -ENAMETOOLONG (command line
  *          longer than the kernel takes), -EFAULT (a segment where there is no RAM), -ENOMEM.
  * Spec: [Linux x86 boot protocol] [Xen start_info.h] [ELF-64]   Since: 0.1
  */

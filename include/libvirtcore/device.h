@@ -89,7 +89,7 @@ VC_API void vc_device_destroy(struct vc_device *dev);
 
 /**
  * vc_device_reset() - take the lock and reset a device.
- * @dev: the device.
+ * @dev: the device; nothing happens without one.
  * Context: control or vcpu thread, no vCPU of the VM running; does not block.
  * Returns: nothing.
  * Spec: none.   Since: 0.1
@@ -101,7 +101,7 @@ VC_API void vc_device_reset(struct vc_device *dev);
  * @dev: the device.
  * @writer: state stream.
  * Context: control thread, no vCPU of the VM running; does not block.
- * Returns: 0, or what the writer answered.
+ * Returns: 0, or -EINVAL (NULL), or what the writer answered.
  * Spec: none.   Since: 0.1
  */
 VC_API int vc_device_save(struct vc_device *dev, struct vc_state_writer *writer);
@@ -111,7 +111,7 @@ VC_API int vc_device_save(struct vc_device *dev, struct vc_state_writer *writer)
  * @dev: the device.
  * @reader: state stream.
  * Context: control thread, no vCPU of the VM running; does not block.
- * Returns: 0, or -EBADMSG (values a device cannot have: named), or what the reader answered.
+ * Returns: 0, or -EINVAL (NULL), -EBADMSG (impossible values: named), or what the reader answered.
  * Spec: none.   Since: 0.1
  */
 VC_API int vc_device_load(struct vc_device *dev, struct vc_state_reader *reader);
@@ -238,7 +238,7 @@ VC_API int vc_bus_access(struct vc_bus *bus, uint64_t addr, unsigned int size, b
  * vc_bus_unclaimed() - how many accesses found nobody.
  * @bus: the bus.
  * Context: any thread; does not block.
- * Returns: the number since creation.
+ * Returns: the number since creation, 0 without a bus.
  * Spec: none.   Since: 0.1
  */
 VC_API uint64_t vc_bus_unclaimed(const struct vc_bus *bus);

@@ -13,7 +13,7 @@ extern "C" {
 #endif
 
 enum vc_backend {
-	VC_BACKEND_AUTO = 0, /* the first that opens: kvm, then xen; never fake */
+	VC_BACKEND_AUTO = 0, /* the first that opens: kvm; xen where it is built in; never fake */
 	VC_BACKEND_KVM = 1,
 	VC_BACKEND_XEN = 2,
 	VC_BACKEND_FAKE = 3, /* plays exits from a script, records interrupts */
@@ -97,7 +97,7 @@ VC_API struct vc_host *vc_host_hold(struct vc_host *host);
  * vc_host_backend() - tell which back end was opened.
  * @host: the host.
  * Context: any thread; does not block.
- * Returns: the back end, never VC_BACKEND_AUTO.
+ * Returns: the back end; VC_BACKEND_AUTO only without a host.
  * Spec: none.   Since: 0.1
  */
 VC_API enum vc_backend vc_host_backend(const struct vc_host *host);

@@ -55,6 +55,18 @@ struct vc_partition_config {
 };
 
 /**
+ * vc_partition_check() - judge a configuration as vc_partition_create() does before it makes
+ * anything.
+ * @host: asked for capabilities and limits.
+ * @cfg: as for vc_partition_create(); without @mem, memory is not judged.
+ * Context: control thread; may block in the kernel.
+ * Returns: 0, or the first fault: -EINVAL, -E2BIG, -ENOTSUP or -ERANGE as vc_partition_create()
+ *          gives them. Whether the host's TSC can have another rate only making one tells.
+ * Spec: none.   Since: 0.1
+ */
+VC_API int vc_partition_check(struct vc_host *host, const struct vc_partition_config *cfg);
+
+/**
  * vc_partition_create() - make the hypervisor's side of a guest: all memory, then the irqchip.
  * @host: held until destroy.
  * @cfg: copied; see struct vc_partition_config.
@@ -81,7 +93,7 @@ VC_API void vc_partition_destroy(struct vc_partition *partition);
  * vc_partition_host() - the host that a partition was made on.
  * @partition: the partition.
  * Context: any thread; does not block.
- * Returns: the host, held by the partition.
+ * Returns: the host, held by the partition; NULL without one.
  * Spec: none.   Since: 0.1
  */
 VC_API struct vc_host *vc_partition_host(const struct vc_partition *partition);

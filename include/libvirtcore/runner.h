@@ -22,7 +22,7 @@ enum vc_runner {
 	VC_RUNNER_CALLER = 1,  /* the embedder calls vc_vm_run_vcpu() and vc_vm_dispatch() */
 };
 
-/* A thread that the default runner starts; the hook runs on it before anything else. */
+/* A thread that the default runner starts; the hook runs on it once name and affinity are set. */
 struct vc_thread_info {
 	const char *name; /* "vm/cpu0", "vm/ctl"; also the thread's comm, cut at 15 bytes */
 	bool is_vcpu;

@@ -51,8 +51,8 @@ struct vc_vm_config {
 	bool has_times;
 	/* running */
 	enum vc_runner runner;
-	int (*thread_hook)(void *opaque,
-			   const struct vc_thread_info *info); /* not 0: start fails */
+	/* not 0: start fails; needs VC_RUNNER_THREADS */
+	int (*thread_hook)(void *opaque, const struct vc_thread_info *info);
 	void *thread_opaque;
 	enum vc_on_reset on_reset;
 	bool no_acpi; /* give the guest no ACPI tables */
@@ -135,7 +135,8 @@ enum vc_platform {
  * @vm: NEW.
  * @devices: enum vc_platform bits; each once.
  * Context: control thread; does not block.
- * Returns: 0, or -EINVAL (unknown bit), -EEXIST (there already), -EBUSY (not NEW), -ENOMEM.
+ * Returns: 0, or -EINVAL (unknown bit), -EEXIST (there already, or the place, name or line of one
+ *          is taken: named), -EBUSY (not NEW), -ENOMEM; then none was added.
  * Spec: none.   Since: 0.1
  */
 VC_API int vc_vm_add_platform(struct vc_vm *vm, uint32_t devices);
@@ -145,7 +146,8 @@ VC_API int vc_vm_add_platform(struct vc_vm *vm, uint32_t devices);
  * @vm: NEW.
  * @stream: its far end; moved on success, the caller's on failure; NULL = nobody there.
  * Context: control thread; does not block.
- * Returns: index of the UART, or -EBUSY (not NEW), -ENOSPC (four there), -ENOMEM.
+ * Returns: index of the UART, or -EBUSY (not NEW, or @stream has a sink already), -EEXIST (its ports,
+ *          name or line are taken: named), -ENOSPC (four there), -ENOMEM.
  * Spec: none.   Since: 0.1
  */
 VC_API int vc_vm_add_serial(struct vc_vm *vm, struct vc_stream *stream);
@@ -164,7 +166,9 @@ struct vc_place {
  * @places: copied.
  * @nr_places: their number, at most 16.
  * Context: control thread; does not block.
- * Returns: 0, or -EINVAL, -EEXIST (name or place taken: named), -EBUSY (not NEW), -ENOMEM.
+ * Returns: 0, or -EINVAL (NULL, space or length of a place, places that overlap each other), -EEXIST
+ *          (name or place taken: named), -EBUSY (not NEW), -ENOMEM. A place on RAM, on the local APICs
+ *          or on the hypervisor's I/O APIC is a fault of the whole: see vc_vm_check().
  * Spec: none.   Since: 0.1
  */
 VC_API int vc_vm_add_device(struct vc_vm *vm, struct vc_device *dev, const struct vc_place *places,
@@ -195,7 +199,7 @@ typedef void (*vc_problem_fn)(void *opaque, const struct vc_problem *problem);
  * @fn: called once a fault; may be NULL.
  * @opaque: given to @fn.
  * Context: control thread; reads kernel headers and /sys.
- * Returns: the number of faults, or -EINVAL, -EBUSY (not NEW), -ENOMEM.
+ * Returns: the number of faults (no memory is told as one), or -EINVAL, -EBUSY (not NEW).
  * Spec: none.   Since: 0.1
  */
 VC_API int vc_vm_check(struct vc_vm *vm, vc_problem_fn fn, void *opaque);

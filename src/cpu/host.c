@@ -128,7 +128,7 @@ int vc_host_open(const struct vc_host_config *user_cfg, struct vc_host **ret_hos
 
 enum vc_backend vc_host_backend(const struct vc_host *host)
 {
-	return host->ops->backend;
+	return host ? host->ops->backend : VC_BACKEND_AUTO;
 }
 
 int vc__host_load(struct vc_host *host, enum vc__host_table table)

@@ -72,7 +72,7 @@ static int check_irqchip(const char *name, const struct vc_partition_config *cfg
 				    (int)cfg->irqchip);
 	if (cfg->has_pit && cfg->irqchip != VC_IRQCHIP_KERNEL)
 		return vc_error_set(-EINVAL, "cpu", name,
-				    "a PIT exists only with the in-kernel irqchip");
+				    "the PIT exists only with the in-kernel irqchip");
 	return 0;
 }
 
@@ -84,11 +84,9 @@ static int check_config(const char *name, struct vc_host *host,
 	uint64_t max_vcpus = vc_host_limit(host, VC_LIMIT_VCPUS);
 	int r;
 
-	if (!cfg->mem)
-		return vc_error_set(-EINVAL, "cpu", name, "no memory map given");
-	if (cfg->halt_poll_ns < -1)
+	if (cfg->halt_poll_ns < -1 || cfg->halt_poll_ns > UINT32_MAX)
 		return vc_error_set(-EINVAL, "cpu", name,
-				    "halt poll of %lld ns, expected -1 or more",
+				    "halt poll: halt_poll_ns is %lld, -1 to 4294967295 expected",
 				    (long long)cfg->halt_poll_ns);
 	if (cfg->max_vcpus > max_vcpus)
 		return vc_error_set(-ERANGE, "cpu", name, "%u vCPUs, the limit is %llu",
@@ -168,6 +166,30 @@ static int check_memory(const char *name, struct vc_host *host, const struct vc_
 	return r == -ENOENT ? 0 : r;
 }
 
+/* All that can be told without the hypervisor's making anything; @cfg is whole. */
+static int check_all(const char *name, struct vc_host *host, const struct vc_partition_config *cfg)
+{
+	int r = check_config(name, host, cfg);
+
+	if (r == 0)
+		r = check_caps(name, host, cfg);
+	if (r == 0 && cfg->mem)
+		r = check_memory(name, host, cfg->mem);
+	return r;
+}
+
+int vc_partition_check(struct vc_host *host, const struct vc_partition_config *user_cfg)
+{
+	struct vc_partition_config cfg;
+	int r = vc_config_copy(&cfg, sizeof(cfg), user_cfg);
+
+	if (r < 0)
+		return r;
+	if (!host)
+		return vc_error_set(-EINVAL, "cpu", "partition", "no host given");
+	return check_all(cfg.name ? cfg.name : "guest", host, &cfg);
+}
+
 int vc_partition_create(struct vc_host *host, const struct vc_partition_config *user_cfg,
 			struct vc_partition **ret_partition)
 {
@@ -179,8 +201,9 @@ int vc_partition_create(struct vc_host *host, const struct vc_partition_config *
 	const char *name = cfg.name ? cfg.name : "guest";
 	if (!host || !ret_partition)
 		return vc_error_set(-EINVAL, "cpu", name, "no host or no place for the result");
-	if ((r = check_config(name, host, &cfg)) < 0 || (r = check_caps(name, host, &cfg)) < 0 ||
-	    (r = check_memory(name, host, cfg.mem)) < 0)
+	if (!cfg.mem)
+		return vc_error_set(-EINVAL, "cpu", name, "no memory map given");
+	if ((r = check_all(name, host, &cfg)) < 0)
 		return r;
 	cfg.max_vcpus = cfg.max_vcpus ? cfg.max_vcpus : 1;
 
@@ -226,7 +249,7 @@ void vc_partition_destroy(struct vc_partition *partition)
 
 struct vc_host *vc_partition_host(const struct vc_partition *partition)
 {
-	return partition->host;
+	return partition ? partition->host : NULL;
 }
 
 static int check_idle(const struct vc_partition *partition)

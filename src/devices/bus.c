@@ -268,5 +268,5 @@ int vc_bus_access(struct vc_bus *bus, uint64_t addr, unsigned int size, bool is_
 
 uint64_t vc_bus_unclaimed(const struct vc_bus *bus)
 {
-	return atomic_load_explicit(&bus->nr_unclaimed, memory_order_relaxed);
+	return !bus ? 0 : atomic_load_explicit(&bus->nr_unclaimed, memory_order_relaxed);
 }

@@ -58,6 +58,8 @@ void vc_device_destroy(struct vc_device *dev)
 
 void vc_device_reset(struct vc_device *dev)
 {
+	if (!dev)
+		return;
 	vc__device_lock(dev);
 	dev->ops->reset(dev);
 	vc__device_unlock(dev);
@@ -67,6 +69,8 @@ int vc_device_save(struct vc_device *dev, struct vc_state_writer *writer)
 {
 	int r;
 
+	if (!dev)
+		return vc_error_set(-EINVAL, "devices", NULL, "a device is needed");
 	vc__device_lock(dev);
 	r = dev->ops->save(dev, writer);
 	vc__device_unlock(dev);
@@ -77,6 +81,8 @@ int vc_device_load(struct vc_device *dev, struct vc_state_reader *reader)
 {
 	int r;
 
+	if (!dev)
+		return vc_error_set(-EINVAL, "devices", NULL, "a device is needed");
 	vc__device_lock(dev);
 	r = dev->ops->load(dev, reader);
 	if (r < 0)

@@ -140,7 +140,8 @@ int vc_vm_describe(struct vc_vm *vm, vc_text_fn fn, void *opaque)
 {
 	const struct text to = { fn, opaque };
 	struct vc__vm_shape shape = { 0 };
-	struct vc_cpu_model *model;
+	struct vc_cpu_model *model = NULL;
+	uint32_t nr = vm != NULL ? vm->cfg.nr_vcpus : 0;
 	int r;
 
 	if (vm == NULL || fn == NULL)
@@ -150,15 +151,16 @@ int vc_vm_describe(struct vc_vm *vm, vc_text_fn fn, void *opaque)
 	say(&to, "vm: %" PRIu32 " vCPUs, irqchip %s%s", vm->cfg.nr_vcpus,
 	    irqchip_name(vm->cfg.irqchip), vm->cfg.has_pit ? ", PIT" : "");
 	r = vc__vm_make_model(vm, &model);
-	if (r < 0) {
+	if (r < 0)
 		say(&to, "cpu: not possible: %s", vc_error_message());
-	} else {
+	else
 		(void)vc_cpu_model_describe(model, fn, opaque);
+	if (nr > 0 && nr <= VC__VM_VCPUS_MAX) {
 		r = vc__vm_shape_init(vm, model, &shape);
 		if (r < 0)
 			say(&to, "memory: not possible: %s", vc_error_message());
-		vc_cpu_model_destroy(model);
 	}
+	vc_cpu_model_destroy(model);
 	if (r == 0) {
 		describe_memory(vm, &shape, &to);
 		describe_acpi(vm, &shape, &to);

@@ -43,6 +43,27 @@ static int check_structs(const struct vc__load *load)
 	return 0;
 }
 
+/* The tables were written before: an image would lie on them unseen. */
+static int check_tables(const struct vc__load *load)
+{
+	vc_gpa gpa = load->cfg->flat_gpa;
+	uint64_t len = load->kernel.len;
+
+	for (size_t i = 0; i < load->machine->nr_ranges; i++) {
+		const struct vc_e820_range *r = &load->machine->ranges[i];
+
+		if (r->type == VC_E820_ACPI && gpa < r->gpa + r->len_bytes &&
+		    (gpa >= r->gpa || r->gpa - gpa < len))
+			return vc_error_set(-EINVAL, SUBSYSTEM, load->kernel.name,
+					    "%llu bytes at 0x%llx lie on the ACPI tables at 0x%llx "
+					    "to 0x%llx",
+					    (unsigned long long)len, (unsigned long long)gpa,
+					    (unsigned long long)r->gpa,
+					    (unsigned long long)(r->gpa + r->len_bytes - 1));
+	}
+	return 0;
+}
+
 int vc__load_flat(const struct vc__load *load, struct vc_boot_entry *entry)
 {
 	vc_gpa gpa = load->cfg->flat_gpa;
@@ -50,6 +71,8 @@ int vc__load_flat(const struct vc__load *load, struct vc_boot_entry *entry)
 	if (!load->kernel.len)
 		return vc_error_set(-ENOEXEC, SUBSYSTEM, load->kernel.name, "is empty");
 	int r = mode == VC_FLAT_REAL_16 ? check_real(load) : check_structs(load);
+	if (!r)
+		r = check_tables(load);
 	if (!r)
 		r = vc__source_load(&load->kernel, 0, load->kernel.len, load->mem, gpa);
 	if (r < 0)

@@ -210,12 +210,25 @@ static bool is_ram_zero(const struct vc_vm *vm)
 	return true;
 }
 
+/* Before anything is made of them. */
+static int check_places(const struct vc_vm *vm)
+{
+	int r = 0;
+
+	for (size_t d = 0; d < vm->nr_devices; d++)
+		for (size_t i = 0; i < vm->devices[d].nr_places && r == 0; i++)
+			r = vc__vm_place_check(vm, &vm->shape.layout, &vm->devices[d], i);
+	return r;
+}
+
 static int build_all(struct vc_vm *vm)
 {
 	int r = vc__vm_make_model(vm, &vm->model);
 
 	if (r == 0)
 		r = vc__vm_shape_init(vm, vm->model, &vm->shape);
+	if (r == 0)
+		r = check_places(vm);
 	if (r == 0)
 		r = build_mem(vm, &vm->shape.layout);
 	if (r == 0)

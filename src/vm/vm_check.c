@@ -15,13 +15,15 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 struct check {
 	struct vc_vm *vm;
 	vc_problem_fn fn;
 	void *opaque;
+	/* what held of the hypervisor's part, for a partition on trial */
+	struct vc_partition_config trial;
 	int nr;
 	/* the first fault, which a failing build returns */
 	int err;
@@ -61,10 +63,10 @@ static void check_cpus(struct check *c)
 	if (cfg->nr_vcpus == 0)
 		tell(c, vc_error_set(-EINVAL, "vm", c->vm->name,
 				     "nr_vcpus is 0: a VM has at least one vCPU"));
-	if (cfg->nr_vcpus > 255)
+	if (cfg->nr_vcpus > VC__VM_VCPUS_MAX)
 		tell(c, vc_error_set(-EINVAL, "vm", c->vm->name,
-				     "nr_vcpus is %" PRIu32 ": at most 255 are supported",
-				     cfg->nr_vcpus));
+				     "nr_vcpus is %" PRIu32 ": at most %u are supported",
+				     cfg->nr_vcpus, VC__VM_VCPUS_MAX));
 	else if (max != 0 && cfg->nr_vcpus > max)
 		tell(c, vc_error_set(-ERANGE, "vm", c->vm->name,
 				     "nr_vcpus is %" PRIu32 ": this host allows %" PRIu64,
@@ -74,37 +76,85 @@ static void check_cpus(struct check *c)
 				     "%" PRIu32
 				     " vCPUs without an irqchip: the others could not start",
 				     cfg->nr_vcpus));
-	if (cfg->vcpu_affinity != NULL && cfg->runner != VC_RUNNER_THREADS)
-		tell(c, vc_error_set(-EINVAL, "vm", c->vm->name,
-				     "vcpu_affinity needs the default runner's threads"));
 }
 
-static void check_irqchip(struct check *c)
+/* One setting of the hypervisor's part, judged by that part's own rules; it then joins the trial. */
+static bool check_setting(struct check *c, struct vc_partition_config one)
+{
+	one.size = sizeof(one);
+	one.name = c->vm->name;
+	return holds(c, vc_partition_check(c->vm->host, &one));
+}
+
+static void check_hypervisor(struct check *c)
 {
 	const struct vc_vm_config *cfg = &c->vm->cfg;
-	struct vc_host *host = c->vm->host;
+	struct vc_partition_config irq = { .irqchip = cfg->irqchip, .has_pit = cfg->has_pit };
+	struct vc_partition_config poll = { .halt_poll_ns = cfg->halt_poll_ns };
+	struct vc_partition_config kick = { .kick_signal = cfg->kick_signal };
+	struct vc_partition_config ring = { .dirty_ring_entries = cfg->dirty_ring_entries };
 
-	if ((uint32_t)cfg->irqchip > VC_IRQCHIP_SPLIT || (uint32_t)cfg->runner > VC_RUNNER_CALLER ||
+	c->trial = (struct vc_partition_config){ .size = sizeof(c->trial), .name = c->vm->name };
+	(void)check_setting(c, irq);
+	(void)check_setting(c, poll);
+	if (check_setting(c, kick))
+		c->trial.kick_signal = cfg->kick_signal;
+	if (check_setting(c, ring))
+		c->trial.dirty_ring_entries = cfg->dirty_ring_entries;
+	c->trial.tsc_khz = cfg->tsc_khz;
+}
+
+static void check_running(struct check *c)
+{
+	const struct vc_vm_config *cfg = &c->vm->cfg;
+
+	if ((uint32_t)cfg->runner > VC_RUNNER_CALLER ||
 	    (uint32_t)cfg->on_reset > VC_ON_RESET_REBOOT)
 		tell(c, vc_error_set(-EINVAL, "vm", c->vm->name,
-				     "irqchip, runner or on_reset has an unknown value"));
-	if (cfg->irqchip == VC_IRQCHIP_KERNEL && !vc_host_has(host, VC_CAP_IRQCHIP))
-		tell(c, vc_error_set(-ENOTSUP, "vm", c->vm->name,
-				     "this host has no in-kernel irqchip"));
-	if (cfg->irqchip == VC_IRQCHIP_SPLIT && !vc_host_has(host, VC_CAP_SPLIT_IRQCHIP))
-		tell(c,
-		     vc_error_set(-ENOTSUP, "vm", c->vm->name, "this host has no split irqchip"));
-	if (cfg->has_pit && cfg->irqchip != VC_IRQCHIP_KERNEL)
+				     "runner or on_reset has an unknown value"));
+	if (cfg->runner == VC_RUNNER_THREADS)
+		return;
+	if (cfg->vcpu_affinity != NULL)
 		tell(c, vc_error_set(-EINVAL, "vm", c->vm->name,
-				     "the PIT exists only with the in-kernel irqchip"));
-	if (cfg->tsc_khz != 0 && !vc_host_has(host, VC_CAP_TSC_CONTROL))
-		tell(c, vc_error_set(-ENOTSUP, "vm", c->vm->name,
-				     "tsc_khz is %" PRIu32 ": this host cannot set the TSC's rate",
-				     cfg->tsc_khz));
-	if (cfg->halt_poll_ns < -1 || cfg->halt_poll_ns > UINT32_MAX)
+				     "vcpu_affinity needs the default runner's threads"));
+	if (cfg->thread_hook != NULL)
 		tell(c, vc_error_set(-EINVAL, "vm", c->vm->name,
-				     "halt_poll_ns is %" PRId64 ": -1 to 4294967295 expected",
-				     cfg->halt_poll_ns));
+				     "thread_hook needs the default runner's threads"));
+}
+
+/* The host's CPUs; false when it does not tell. */
+static bool read_host_cpus(uint64_t cpus[16])
+{
+	struct vc_numa_node *nodes = calloc(VC_NUMA_NODES_MAX, sizeof(*nodes));
+	int nr = nodes != NULL ? vc_numa_query(nodes, VC_NUMA_NODES_MAX) : 0;
+
+	memset(cpus, 0, 16 * sizeof(cpus[0]));
+	for (int n = 0; n < nr && n < (int)VC_NUMA_NODES_MAX; n++)
+		for (size_t i = 0; i < 16; i++)
+			cpus[i] |= nodes[n].cpus[i];
+	free(nodes);
+	return nr > 0;
+}
+
+/* Each mask has a CPU of this host, or no thread could be put there. */
+static void check_affinity(struct check *c)
+{
+	const struct vc_vm *vm = c->vm;
+	uint64_t cpus[16];
+
+	if (vm->affinity == NULL || !read_host_cpus(cpus))
+		return;
+	for (uint32_t v = 0; v < vm->cfg.nr_vcpus; v++) {
+		uint64_t common = 0;
+
+		for (size_t i = 0; i < 16; i++)
+			common |= vm->affinity[v][i] & cpus[i];
+		if (vm->has_affinity[v] && common == 0)
+			tell(c, vc_error_set(-EINVAL, "vm", vm->name,
+					     "cpu%" PRIu32
+					     ": its affinity mask names no CPU of this host",
+					     v));
+	}
 }
 
 static void check_node_vcpus(struct check *c, size_t n, uint64_t seen[4])
@@ -150,10 +200,12 @@ static void check_nodes(struct check *c)
 	}
 }
 
-static void check_ram_config(struct check *c)
+/* True when RAM can be placed: what is wrong with it has been told otherwise. */
+static bool check_ram_config(struct check *c)
 {
 	const struct vc_vm *vm = c->vm;
 	uint64_t total = 0;
+	int nr = c->nr;
 
 	for (size_t i = 0; i < vm->nr_rams; i++) {
 		const struct vc_region_config *ram = &vm->rams[i].cfg;
@@ -169,21 +221,24 @@ static void check_ram_config(struct check *c)
 	if (total < VC__RAM_BYTES_MIN)
 		tell(c, vc_error_set(-ERANGE, "vm", vm->name,
 				     "%" PRIu64 " bytes of RAM: a VM has 1 MiB or more", total));
+	return c->nr == nr;
 }
 
-static void check_config(struct check *c)
+/* True when RAM can be placed. */
+static bool check_config(struct check *c)
 {
 	check_cpus(c);
-	check_irqchip(c);
+	check_hypervisor(c);
+	check_running(c);
 	check_nodes(c);
-	check_ram_config(c);
+	return check_ram_config(c);
 }
 
 int vc__vm_check_config(struct vc_vm *vm)
 {
 	struct check c = { .vm = vm };
 
-	check_config(&c);
+	(void)check_config(&c);
 	if (c.nr == 0)
 		return 0;
 	return vc_error_set(c.err, "vm", c.object, "%s", c.text);
@@ -235,37 +290,40 @@ static bool make_sparse(struct check *c, const struct vc__layout *layout, struct
 	return is_whole && holds(c, vc_mem_freeze(mem));
 }
 
+static bool check_source(struct check *c, const struct vc_source *from, const char *what)
+{
+	struct vc__source source;
+
+	if (from->path == NULL)
+		return true;
+	if (!holds(c, vc__source_open(from, what, &source)))
+		return false;
+	vc__source_close(&source);
+	return true;
+}
+
 static bool check_files(struct check *c)
 {
 	const struct vc_boot_config *boot = &c->vm->boot;
 	enum vc_boot_kind kind;
-	struct stat st;
-	bool is_good = true;
+	bool is_good;
 
 	if (!c->vm->has_boot)
 		return false;
 	if (boot->kind == VC_BOOT_AUTO)
 		is_good = holds(c, vc_boot_probe(&boot->kernel, &kind));
-	if (boot->initrd.path != NULL && stat(boot->initrd.path, &st) < 0) {
-		tell(c, vc_error_set(-errno, "boot", boot->initrd.path, "initrd: %m"));
-		is_good = false;
-	}
-	return is_good;
+	else
+		is_good = check_source(c, &boot->kernel, "kernel");
+	return check_source(c, &boot->initrd, "initrd") && is_good;
 }
 
-/* What only the hypervisor's side judges: memory, kick signal, ring. The irqchip was judged above. */
+/* What only the hypervisor itself can judge, with the settings that held so far. */
 static void check_partition(struct check *c, struct vc_mem *mem)
 {
-	struct vc_partition_config cfg = {
-		.size = sizeof(cfg),
-		.name = c->vm->name,
-		.mem = mem,
-		.kick_signal = c->vm->cfg.kick_signal,
-		.dirty_ring_entries = c->vm->cfg.dirty_ring_entries,
-	};
 	struct vc_partition *partition;
 
-	if (holds(c, vc_partition_create(c->vm->host, &cfg, &partition)))
+	c->trial.mem = mem;
+	if (holds(c, vc_partition_create(c->vm->host, &c->trial, &partition)))
 		vc_partition_destroy(partition);
 }
 
@@ -281,48 +339,67 @@ static void load_once(struct check *c, const struct vc_mem *mem,
 	vc__boot_close(&files);
 }
 
-/* Loads the kernel into memory that is thrown away again. */
-static void check_boot(struct check *c, const struct vc__layout *layout, bool has_files)
+/* Memory that is thrown away again, a partition over it, the kernel in it. */
+static void check_machine(struct check *c, const struct vc__layout *layout, bool has_files)
 {
 	struct vc_boot_machine machine = { .ranges = layout->e820, .nr_ranges = layout->nr_e820 };
 	struct vc_mem *mem;
 
 	if (!holds(c, vc_mem_create(&mem)))
 		return;
-	if (!make_sparse(c, layout, mem))
-		has_files = false;
-	else
+	if (make_sparse(c, layout, mem)) {
 		check_partition(c, mem);
-	if (has_files)
-		load_once(c, mem, &machine);
+		if (has_files && layout->nr_ranges > 0)
+			load_once(c, mem, &machine);
+	}
 	vc_mem_destroy(mem);
+}
+
+/* Without a CPU model APIC ids are indices, which changes nothing of what is looked for here. */
+static bool check_shape(struct check *c, struct vc__vm_shape *shape)
+{
+	struct vc_vm *vm = c->vm;
+	struct vc_cpu_model *model = NULL;
+	struct vc__acpi acpi;
+	bool is_placed;
+
+	if (vm->cfg.nr_vcpus == 0 || vm->cfg.nr_vcpus > VC__VM_VCPUS_MAX)
+		return holds(c, vc__vm_layout(vm, &shape->layout));
+	if (!holds(c, vc__vm_make_model(vm, &model)))
+		model = NULL;
+	is_placed = holds(c, vc__vm_shape_init(vm, model, shape));
+	vc_cpu_model_destroy(model);
+	if (is_placed && !vm->cfg.no_acpi && holds(c, vc__acpi_build(&shape->acpi, &acpi)))
+		vc__acpi_fini(&acpi);
+	return is_placed;
+}
+
+static void check_places(struct check *c, const struct vc__layout *layout)
+{
+	for (size_t d = 0; d < c->vm->nr_devices; d++)
+		for (size_t i = 0; i < c->vm->devices[d].nr_places; i++)
+			(void)holds(c, vc__vm_place_check(c->vm, layout, &c->vm->devices[d], i));
 }
 
 int vc_vm_check(struct vc_vm *vm, vc_problem_fn fn, void *opaque)
 {
 	struct check c = { .vm = vm, .fn = fn, .opaque = opaque };
 	struct vc__vm_shape shape = { 0 };
-	struct vc_cpu_model *model = NULL;
-	struct vc__acpi acpi;
-	bool has_files;
+	bool has_files, has_ram;
 
 	if (vm == NULL)
 		return vc_error_set(-EINVAL, "vm", NULL, "no VM given");
 	if (vc_vm_get_state(vm) != VC_VM_NEW)
 		return vc_error_set(-EBUSY, "vm", vm->name, "cannot check: the VM is %s",
 				    vc_vm_state_name(vc_vm_get_state(vm)));
-	check_config(&c);
+	has_ram = check_config(&c);
+	check_affinity(&c); /* the builder leaves it to start: CPUs come and go */
 	has_files = check_files(&c);
 	for (size_t i = 0; i < vm->nr_rams; i++)
 		check_ram_policy(&c, &vm->rams[i].cfg);
-	if (vm->cfg.nr_vcpus != 0 && vm->cfg.nr_vcpus <= 255)
-		(void)holds(&c, vc__vm_make_model(vm, &model));
-	if (model != NULL && vm->nr_rams > 0 && holds(&c, vc__vm_shape_init(vm, model, &shape))) {
-		if (!vm->cfg.no_acpi && holds(&c, vc__acpi_build(&shape.acpi, &acpi)))
-			vc__acpi_fini(&acpi);
-		check_boot(&c, &shape.layout, has_files);
-	}
+	has_ram = has_ram && check_shape(&c, &shape);
+	check_places(&c, &shape.layout);
+	check_machine(&c, &shape.layout, has_files && has_ram);
 	vc__vm_shape_fini(&shape);
-	vc_cpu_model_destroy(model);
 	return c.nr;
 }

@@ -13,6 +13,17 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Devices that the builder makes: their names and places are kept free from the beginning. */
+struct built_device {
+	const char *name;
+	struct vc_place place;
+};
+
+static const struct built_device rtc = { "rtc", { VC_SPACE_PIO, VC__RTC_PORT, VC__RTC_PORTS, 0 } };
+static const struct built_device ioapic = {
+	"ioapic", { VC_SPACE_MMIO, VC_IOAPIC_BASE, VC_IOAPIC_LENGTH, 0 }
+};
+
 static int set_line(void *opaque, uint32_t pin, bool is_high)
 {
 	struct vc__vm_irq *irq = opaque;
@@ -48,6 +59,13 @@ int vc_vm_irq(struct vc_vm *vm, uint32_t gsi, struct vc_irq **ret_irq)
 	if (r == 0)
 		*ret_irq = irq->handle;
 	return r;
+}
+
+/* Takes a line back from a device that was not made after all. */
+static void release_irq(struct vc_vm *vm, uint32_t gsi)
+{
+	vc_irq_destroy(vm->irqs[gsi].handle);
+	vm->irqs[gsi].handle = NULL;
 }
 
 int vc__vm_irq_bind(struct vc_vm *vm)
@@ -100,6 +118,11 @@ static int check_place(const struct vc_vm *vm, const char *name, const struct vc
 	const struct vc_device *owner;
 	uint64_t end = 0;
 
+	if (place->space != VC_SPACE_PIO && place->space != VC_SPACE_MMIO)
+		return vc_error_set(
+			-EINVAL, "vm", name,
+			"place 0x%" PRIx64 " is in space %u, PIO (%u) or MMIO (%u) expected",
+			place->base, (unsigned int)place->space, VC_SPACE_PIO, VC_SPACE_MMIO);
 	if (place->len == 0 || !vc_add_u64(place->base, place->len, &end) ||
 	    (place->space == VC_SPACE_PIO && end > 0x10000))
 		return vc_error_set(-EINVAL, "vm", name,
@@ -112,20 +135,55 @@ static int check_place(const struct vc_vm *vm, const char *name, const struct vc
 	return 0;
 }
 
-/* Everything that can fail about taking a device called @name at @slot's places. */
-static int reserve(struct vc_vm *vm, const char *name, const struct vc__vm_device *slot)
+/* The name and the place that the builder will need. */
+static int keep_free(const struct built_device *built, const char *name,
+		     const struct vc__vm_device *slot)
+{
+	if (strcmp(name, built->name) == 0)
+		return vc_error_set(-EEXIST, "vm", name, "there is a device of this name");
+	for (size_t i = 0; i < slot->nr_places; i++)
+		if (do_overlap(&slot->places[i], &built->place))
+			return vc_error_set(-EEXIST, "vm", name, "place 0x%" PRIx64 " is %s's",
+					    slot->places[i].base, built->name);
+	return 0;
+}
+
+static int check_places(const struct vc_vm *vm, const char *name, const struct vc__vm_device *slot)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < slot->nr_places && r == 0; i++) {
+		r = check_place(vm, name, &slot->places[i]);
+		for (size_t k = 0; k < i && r == 0; k++)
+			if (do_overlap(&slot->places[i], &slot->places[k]))
+				r = vc_error_set(-EINVAL, "vm", name,
+						 "its own places 0x%" PRIx64 " and 0x%" PRIx64
+						 " overlap",
+						 slot->places[k].base, slot->places[i].base);
+	}
+	if (r == 0 && (vm->platform & VC_PLATFORM_RTC) && !slot->is_built)
+		r = keep_free(&rtc, name, slot);
+	if (r == 0 && vm->cfg.irqchip == VC_IRQCHIP_SPLIT && !slot->is_built)
+		r = keep_free(&ioapic, name, slot);
+	return r;
+}
+
+/*
+ * Everything that can fail about taking a device called @name at @slot's places, when @nr_before
+ * others are taken first.
+ */
+static int reserve(struct vc_vm *vm, const char *name, const struct vc__vm_device *slot,
+		   size_t nr_before)
 {
 	struct vc__vm_device *grown;
 	int r;
 
 	if (find_name(vm, name) != NULL)
 		return vc_error_set(-EEXIST, "vm", name, "there is a device of this name");
-	for (size_t i = 0; i < slot->nr_places; i++) {
-		r = check_place(vm, name, &slot->places[i]);
-		if (r < 0)
-			return r;
-	}
-	grown = reallocarray(vm->devices, vm->nr_devices + 1, sizeof(*grown));
+	r = check_places(vm, name, slot);
+	if (r < 0)
+		return r;
+	grown = reallocarray(vm->devices, vm->nr_devices + nr_before + 1, sizeof(*grown));
 	if (grown == NULL)
 		return vc_error_set(-ENOMEM, "vm", name, "no memory for a device");
 	vm->devices = grown;
@@ -163,7 +221,7 @@ int vc_vm_add_device(struct vc_vm *vm, struct vc_device *dev, const struct vc_pl
 				    VC__VM_PLACES_MAX, nr_places);
 	if (nr_places > 0)
 		memcpy(slot.places, places, nr_places * sizeof(places[0]));
-	r = reserve(vm, dev->name, &slot);
+	r = reserve(vm, dev->name, &slot, 0);
 	if (r == 0)
 		take(vm, &slot);
 	return r;
@@ -207,28 +265,40 @@ static const struct fixed_device fixed_devices[] = {
 	(VC_PLATFORM_RTC | VC_PLATFORM_I8042 | VC_PLATFORM_PM | VC_PLATFORM_DEBUG_EXIT | \
 	 VC_PLATFORM_PVPANIC)
 
-static int add_fixed(struct vc_vm *vm, const struct fixed_device *fixed)
+#define FIXED_NR (sizeof(fixed_devices) / sizeof(fixed_devices[0]))
+
+/* Makes the @nr-th of several fixed devices; the VM takes none before all are made. */
+static int make_fixed(struct vc_vm *vm, const struct fixed_device *fixed, size_t nr,
+		      struct vc__vm_device *slot)
 {
 	struct vc_request_config cfg = {
 		.size = sizeof(cfg), .name = fixed->name, .fn = vc__vm_request, .opaque = vm
 	};
-	struct vc__vm_device slot = { .nr_places = fixed->nr_places, .platform = fixed->platform };
 	int r;
 
-	memcpy(slot.places, fixed->places, sizeof(fixed->places));
-	r = reserve(vm, fixed->name, &slot);
-	if (r == 0)
-		r = fixed->create(&cfg, &slot.dev);
-	if (r < 0)
-		return r;
-	take(vm, &slot);
-	vm->platform |= fixed->platform;
-	return 0;
+	*slot = (struct vc__vm_device){ .nr_places = fixed->nr_places,
+					.platform = fixed->platform };
+	memcpy(slot->places, fixed->places, sizeof(fixed->places));
+	r = reserve(vm, fixed->name, slot, nr);
+	return r < 0 ? r : fixed->create(&cfg, &slot->dev);
+}
+
+/* The builder makes the clock; its name, place and line are taken now. */
+static int reserve_rtc(struct vc_vm *vm, size_t nr_before)
+{
+	struct vc__vm_device slot = { .nr_places = 1, .places = { rtc.place } };
+	struct vc_irq *irq;
+	int r = reserve(vm, rtc.name, &slot, nr_before);
+
+	if (r == 0 && vm->cfg.irqchip != VC_IRQCHIP_NONE)
+		r = vc_vm_irq(vm, VC__RTC_GSI, &irq);
+	return r;
 }
 
 int vc_vm_add_platform(struct vc_vm *vm, uint32_t devices)
 {
-	struct vc_irq *irq;
+	struct vc__vm_device slots[FIXED_NR];
+	size_t nr = 0;
 	int r = refuse_unless_new(vm);
 
 	if (r < 0)
@@ -241,20 +311,23 @@ int vc_vm_add_platform(struct vc_vm *vm, uint32_t devices)
 		return vc_error_set(-EEXIST, "vm", vm->name,
 				    "platform devices 0x%" PRIx32 " are there already",
 				    devices & vm->platform);
-	if ((devices & VC_PLATFORM_RTC) && vm->cfg.irqchip != VC_IRQCHIP_NONE) {
-		r = vc_vm_irq(vm, VC__RTC_GSI, &irq);
-		if (r < 0)
-			return r;
-	}
-	vm->platform |= devices & VC_PLATFORM_RTC;
-	for (size_t i = 0; i < sizeof(fixed_devices) / sizeof(fixed_devices[0]); i++) {
+	for (size_t i = 0; i < FIXED_NR && r == 0; i++) {
 		if (!(devices & fixed_devices[i].platform))
 			continue;
-		r = add_fixed(vm, &fixed_devices[i]);
-		if (r < 0)
-			return r;
+		r = make_fixed(vm, &fixed_devices[i], nr, &slots[nr]);
+		nr += r == 0;
 	}
-	return 0;
+	if (r == 0 && (devices & VC_PLATFORM_RTC))
+		r = reserve_rtc(vm, nr);
+	for (size_t i = 0; i < nr; i++) {
+		if (r < 0)
+			vc_device_destroy(slots[i].dev);
+		else
+			take(vm, &slots[i]);
+	}
+	if (r == 0)
+		vm->platform |= devices;
+	return r;
 }
 
 int vc_vm_add_serial(struct vc_vm *vm, struct vc_stream *stream)
@@ -272,13 +345,17 @@ int vc_vm_add_serial(struct vc_vm *vm, struct vc_stream *stream)
 	snprintf(name, sizeof(name), "serial%" PRIu32, vm->nr_serials);
 	slot.places[0] = (struct vc_place){ VC_SPACE_PIO, vc__serial_port(vm->nr_serials),
 					    VC__SERIAL_PORTS, 0 };
-	r = reserve(vm, name, &slot);
+	r = reserve(vm, name, &slot, 0);
 	if (r == 0 && vm->cfg.irqchip != VC_IRQCHIP_NONE)
 		r = vc_vm_irq(vm, vc__serial_gsi(vm->nr_serials), &cfg.irq);
-	if (r == 0)
-		r = vc_serial8250_create(&cfg, &slot.dev);
 	if (r < 0)
 		return r;
+	r = vc_serial8250_create(&cfg, &slot.dev);
+	if (r < 0) {
+		if (cfg.irq != NULL)
+			release_irq(vm, vc__serial_gsi(vm->nr_serials));
+		return r;
+	}
 	take(vm, &slot);
 	return (int)vm->nr_serials++;
 }
@@ -289,14 +366,14 @@ static int build_rtc(struct vc_vm *vm, uint64_t low_bytes, uint64_t high_bytes)
 				      .platform = VC_PLATFORM_RTC,
 				      .is_built = true };
 	struct vc_rtc_config cfg = { .size = sizeof(cfg),
-				     .name = "rtc",
+				     .name = rtc.name,
 				     .irq = vm->irqs[VC__RTC_GSI].handle,
 				     .mem_low_bytes = low_bytes,
 				     .mem_high_bytes = high_bytes };
 	int r;
 
-	slot.places[0] = (struct vc_place){ VC_SPACE_PIO, VC__RTC_PORT, VC__RTC_PORTS, 0 };
-	r = reserve(vm, cfg.name, &slot);
+	slot.places[0] = rtc.place;
+	r = reserve(vm, cfg.name, &slot, 0);
 	if (r == 0)
 		r = vc_rtc_create(&cfg, &slot.dev);
 	if (r == 0)
@@ -308,18 +385,68 @@ static int build_ioapic(struct vc_vm *vm)
 {
 	struct vc__vm_device slot = { .nr_places = 1, .is_built = true };
 	struct vc_ioapic_config cfg = { .size = sizeof(cfg),
-					.name = "ioapic",
+					.name = ioapic.name,
 					.partition = vm->partition };
 	int r;
 
-	slot.places[0] = (struct vc_place){ VC_SPACE_MMIO, VC_IOAPIC_BASE, VC_IOAPIC_LENGTH, 0 };
-	r = reserve(vm, cfg.name, &slot);
+	slot.places[0] = ioapic.place;
+	r = reserve(vm, cfg.name, &slot, 0);
 	if (r == 0)
 		r = vc_ioapic_create(&cfg, &slot.dev);
 	if (r < 0)
 		return r;
 	take(vm, &slot);
 	vm->ioapic = slot.dev;
+	return 0;
+}
+
+/* What lies at [@base, @base + @len) so that no access to it ever comes out; NULL = nothing. */
+static const char *find_cover(const struct vc_vm *vm, const struct vc__layout *layout,
+			      const struct vc_place *place)
+{
+	const struct vc_place lapic = { VC_SPACE_MMIO, VC__LAPIC_GPA, VC__LAPIC_BYTES, 0 };
+
+	for (size_t i = 0; i < layout->nr_ranges; i++) {
+		const struct vc__layout_range *r = &layout->ranges[i];
+
+		if (do_overlap(place, &(struct vc_place){ VC_SPACE_MMIO, r->gpa, r->len_bytes, 0 }))
+			return vm->rams[r->ram].cfg.name;
+	}
+	/* writes to a region that is read-only do come out: a flash chip, for one */
+	for (size_t i = 0; i < vm->nr_fixed; i++) {
+		const struct vc_mem_range *r = &vm->fixed[i].range;
+
+		if (!(r->flags & VC_REGION_READONLY) &&
+		    do_overlap(place, &(struct vc_place){ VC_SPACE_MMIO, r->gpa, r->len_bytes, 0 }))
+			return r->name;
+	}
+	if (vm->cfg.irqchip != VC_IRQCHIP_NONE && do_overlap(place, &lapic))
+		return "the local APICs";
+	if (vm->cfg.irqchip == VC_IRQCHIP_KERNEL && do_overlap(place, &ioapic.place))
+		return "the hypervisor's I/O APIC";
+	return NULL;
+}
+
+int vc__vm_place_check(const struct vc_vm *vm, const struct vc__layout *layout,
+		       const struct vc__vm_device *slot, size_t idx)
+{
+	const struct vc_place *place = &slot->places[idx];
+	uint64_t bits = vc_host_limit(vm->host, VC_LIMIT_GPA_BITS);
+	const char *cover;
+
+	if (place->space != VC_SPACE_MMIO)
+		return 0;
+	cover = find_cover(vm, layout, place);
+	if (cover != NULL)
+		return vc_error_set(-EEXIST, "vm", slot->dev->name,
+				    "place 0x%" PRIx64 " of %" PRIu64
+				    " bytes lies on %s: no access would reach it",
+				    place->base, place->len, cover);
+	if (bits != 0 && bits < 64 && (place->base + place->len - 1) >> bits)
+		return vc_error_set(-ERANGE, "vm", slot->dev->name,
+				    "place 0x%" PRIx64 " of %" PRIu64
+				    " bytes: guest addresses have %" PRIu64 " bits",
+				    place->base, place->len, bits);
 	return 0;
 }
 

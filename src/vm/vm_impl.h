@@ -22,6 +22,7 @@
 #include <stdatomic.h>
 
 #define VC__VM_IRQS	  24u
+#define VC__VM_VCPUS_MAX  255u
 #define VC__VM_SERIALS	  4u
 #define VC__VM_PLACES_MAX 16u
 #define VC__VM_EVENTS	  32u
@@ -167,6 +168,9 @@ int vc__vm_irq_bind(struct vc_vm *vm);
 void vc__vm_irq_unbind(struct vc_vm *vm);
 int vc__vm_devices_build(struct vc_vm *vm, uint64_t low_bytes, uint64_t high_bytes);
 void vc__vm_devices_unbuild(struct vc_vm *vm);
+/* Whether the guest can reach a device's place: 0, or -EEXIST (memory, interrupt controller), -ERANGE. */
+int vc__vm_place_check(const struct vc_vm *vm, const struct vc__layout *layout,
+		       const struct vc__vm_device *slot, size_t idx);
 int vc__vm_claim(struct vc_bus *pio, struct vc_bus *mmio, const struct vc__vm_device *slot);
 
 /* vm_check.c */
@@ -175,6 +179,7 @@ int vc__vm_check_config(struct vc_vm *vm);
 /* vm_build.c: the builder's own parts that others use */
 int vc__vm_layout(struct vc_vm *vm, struct vc__layout *ret_layout);
 int vc__vm_make_model(struct vc_vm *vm, struct vc_cpu_model **ret_model);
+/* @model may be NULL: then APIC ids are indices. */
 int vc__vm_shape_init(struct vc_vm *vm, const struct vc_cpu_model *model,
 		      struct vc__vm_shape *shape);
 void vc__vm_shape_fini(struct vc__vm_shape *shape);

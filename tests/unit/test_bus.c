@@ -263,6 +263,7 @@ static void refuses_claims(void **state)
 	assert_result(vc_bus_claim(f->bus, 0xff, 1, dev, 0), 0);
 
 	assert_int_equal(vc_bus_freeze(NULL), -EINVAL);
+	assert_int_equal(vc_bus_unclaimed(NULL), 0);
 	assert_result(vc_bus_freeze(f->bus), 0);
 	assert_refused(vc_bus_freeze(f->bus), -EALREADY, "frozen");
 	assert_refused(vc_bus_claim(f->bus, 0x5000, 1, dev, 0), -EBUSY, "frozen");

@@ -116,6 +116,9 @@ static void runs_under_the_lock(void **state)
 	assert_int_equal(p.dev.lock, 0);
 	vc_device_destroy(&p.dev);
 	vc_device_destroy(NULL);
+	vc_device_reset(NULL);
+	assert_int_equal(vc_device_save(NULL, NULL), -EINVAL);
+	assert_int_equal(vc_device_load(NULL, NULL), -EINVAL);
 }
 
 static void splits_bytes(void **state)

@@ -138,7 +138,11 @@ static void refuse(void **state)
 	assert_refused(load(&m, UINT64_MAX, VC_FLAT_LONG_64, &e), -EINVAL, "pass 4 GiB");
 	assert_refused(load(&m, 4 * VC__MIB - 4999, VC_FLAT_LONG_64, &e), -EFAULT, "no writable");
 	assert_refused(load(&m, 5 * VC__MIB, VC_FLAT_LONG_64, &e), -EFAULT, "no writable RAM");
+	assert_refused(load(&m, 0xf0000, VC_FLAT_REAL_16, &e), -EINVAL, "ACPI tables at 0xe0000");
+	assert_refused(load(&m, 0xdfff0, VC_FLAT_LONG_64, &e), -EINVAL, "ACPI tables");
+	assert_refused(load(&m, 0xfefff, VC_FLAT_PROTECTED_32, &e), -EINVAL, "ACPI tables");
 	assert_int_equal(e.kernel_gpa, 77);
+	assert_result(load(&m, 0xff000, VC_FLAT_PROTECTED_32, &e), 0);
 	assert_result(load(&m, 0xe000, VC_FLAT_LONG_64, &e), 0);
 	drop_machine(&m);
 }

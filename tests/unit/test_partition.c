@@ -18,6 +18,10 @@ static void refuse(struct vc_partition_config cfg, int err, const char *part)
 	cfg.mem = mem;
 	assert_refused(vc_partition_create(host, &cfg, &partition), err, part);
 	assert_ptr_equal(partition, (void *)1);
+	/* told the same without making anything, and memory apart from the rest */
+	assert_refused(vc_partition_check(host, &cfg), err, part);
+	cfg = (struct vc_partition_config){ .size = sizeof(cfg), .irqchip = VC_IRQCHIP_SPLIT };
+	assert_result(vc_partition_check(host, &cfg), 0);
 	vc_mem_destroy(mem);
 	vc_host_close(host);
 }
@@ -68,6 +72,10 @@ static void test_null_and_unfrozen(void **state)
 	assert_refused(vc_partition_create(host, &cfg, &partition), -EINVAL, "memory map");
 	cfg.mem = mem;
 	assert_refused(vc_partition_create(NULL, &cfg, &partition), -EINVAL, "no host");
+	assert_null(vc_partition_host(NULL));
+	assert_refused(vc_partition_check(NULL, &cfg), -EINVAL, "no host");
+	assert_refused(vc_partition_check(host, NULL), -EINVAL, "NULL");
+	assert_int_equal(vc_host_backend(NULL), VC_BACKEND_AUTO);
 	assert_refused(vc_partition_create(host, &cfg, NULL), -EINVAL, "no host");
 	map_ram(mem, "ram", 0, MIB(1), 0);
 	assert_refused(vc_partition_create(host, &cfg, &partition), -EINVAL, "frozen");

@@ -63,6 +63,13 @@ static void nothing_wrong(void **state)
 	assert_refused(vc_vm_check(NULL, note, &told), -EINVAL, "VM");
 }
 
+static int hook(void *opaque, const struct vc_thread_info *info)
+{
+	(void)opaque;
+	(void)info;
+	return 0;
+}
+
 static void each_by_itself(void **state)
 {
 	struct vc_vm_config cfg = basic_config();
@@ -80,6 +87,21 @@ static void each_by_itself(void **state)
 	cfg = basic_config();
 	cfg.kick_signal = 9;
 	expect_one(&cfg, -EINVAL, "signal 9");
+	cfg.kick_signal = 999;
+	expect_one(&cfg, -EINVAL, "signal 999");
+	cfg = basic_config();
+	cfg.halt_poll_ns = 1000;
+	expect_one(&cfg, -ENOTSUP, "halt-poll");
+	cfg = basic_config();
+	cfg.tsc_khz = 1000000;
+	expect_one(&cfg, -ENOTSUP, "TSC of 1000000 kHz");
+	cfg = basic_config();
+	cfg.irqchip = 7;
+	expect_one(&cfg, -EINVAL, "irqchip 7");
+	cfg = basic_config();
+	cfg.runner = VC_RUNNER_CALLER;
+	cfg.thread_hook = hook;
+	expect_one(&cfg, -EINVAL, "thread_hook");
 	cfg = basic_config();
 	cfg.dirty_ring_entries = 4096;
 	expect_one(&cfg, -ENOTSUP, "dirty-ring");
@@ -142,13 +164,70 @@ static void nodes(void **state)
 	close_all(&f);
 }
 
+/* What start would refuse is told before. */
+static void affinity(void **state)
+{
+	static const uint64_t mask[16] = { [15] = 1ull << 63 };
+	static const uint64_t *const nowhere[] = { NULL, mask };
+	struct vc_vm_config cfg = basic_config();
+	struct told told = { .nr = 0 };
+	struct fixture f;
+
+	(void)state;
+	cfg.nr_vcpus = 2;
+	cfg.vcpu_affinity = nowhere;
+	open_host(&f, NULL, 0);
+	make_vm(&f, &cfg);
+	assert_result(vc_vm_check(f.vm, note, &told), 1);
+	assert_true(was_told(&told, -EINVAL, "cpu1: its affinity mask names no CPU"));
+	close_all(&f);
+}
+
+/* A fault of one part hides none of another: RAM is placed and files are opened all the same. */
+static void none_hides_another(void **state)
+{
+	const struct vc_cpu_model_config cpu = { .size = sizeof(cpu), .name = "nonesuch" };
+	struct vc_region_config ram = { .size = sizeof(ram), .len_bytes = 4096 };
+	struct vc_region_config huge = { .size = sizeof(huge),
+					 .kind = VC_REGION_HUGETLB,
+					 .len_bytes = 3 << 20 };
+	struct vc_boot_config boot = { .size = sizeof(boot),
+				       .kind = VC_BOOT_PVH,
+				       .kernel.path = "/nonexistent/vmlinux",
+				       .initrd.path = "/nonexistent/initrd" };
+	struct vc_vm_config cfg = basic_config();
+	struct told told = { .nr = 0 };
+	struct fixture f;
+
+	(void)state;
+	cfg.cpu = &cpu;
+	open_host(&f, NULL, 0);
+	assert_result(vc_vm_create(f.host, &cfg, &f.vm), 0);
+	assert_result(vc_vm_add_ram(f.vm, &huge, 0), 0);
+	assert_result(vc_vm_set_boot(f.vm, &boot), 0);
+	assert_result(vc_vm_check(f.vm, note, &told), 4);
+	assert_true(was_told(&told, -EINVAL, "nonesuch"));
+	assert_true(was_told(&told, -EINVAL, "a multiple of 2097152"));
+	assert_true(was_told(&told, -ENOENT, "vmlinux"));
+	assert_true(was_told(&told, -ENOENT, "initrd"));
+	vc_vm_destroy(f.vm);
+
+	/* too little RAM is one fault */
+	cfg.cpu = NULL;
+	told.nr = 0;
+	assert_result(vc_vm_create(f.host, &cfg, &f.vm), 0);
+	assert_result(vc_vm_add_ram(f.vm, &ram, 0), 0);
+	assert_result(vc_vm_check(f.vm, note, &told), 1);
+	assert_true(was_told(&told, -ERANGE, "1 MiB or more"));
+	close_all(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(nothing_wrong),
-		cmocka_unit_test(each_by_itself),
-		cmocka_unit_test(all_at_once),
-		cmocka_unit_test(nodes),
+		cmocka_unit_test(nothing_wrong), cmocka_unit_test(each_by_itself),
+		cmocka_unit_test(all_at_once),	 cmocka_unit_test(nodes),
+		cmocka_unit_test(affinity),	 cmocka_unit_test(none_hides_another),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

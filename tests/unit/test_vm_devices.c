@@ -120,6 +120,126 @@ static void refused_devices_stay_the_callers(void **state)
 	assert_int_equal(nr_destroyed, 2);
 }
 
+static void odd_places(void **state)
+{
+	static const struct vc_place space = { (enum vc_space)7, 0xd0000000, 4, 0 };
+	static const struct vc_place twice[] = { { VC_SPACE_PIO, 0x500, 4, 0 },
+						 { VC_SPACE_PIO, 0x502, 2, 1 } };
+	static const struct vc_place at_rtc = { VC_SPACE_PIO, 0x71, 1, 0 };
+	static const struct vc_place at_ioapic = { VC_SPACE_MMIO, 0xfec00010, 4, 0 };
+	struct vc_vm_config cfg = basic_config();
+	int nr_destroyed = 0;
+	struct fixture f;
+
+	(void)state;
+	open_host(&f, NULL, 0);
+	cfg.irqchip = VC_IRQCHIP_SPLIT;
+	make_vm(&f, &cfg);
+	struct probe *probe = new_probe("probe", &nr_destroyed);
+	struct probe *named = new_probe("ioapic", &nr_destroyed);
+	assert_refused(vc_vm_add_device(f.vm, &probe->dev, &space, 1), -EINVAL, "space 7");
+	assert_refused(vc_vm_add_device(f.vm, &probe->dev, twice, 2), -EINVAL, "0x502 overlap");
+	assert_refused(vc_vm_add_device(f.vm, &probe->dev, &at_rtc, 1), -EEXIST, "rtc");
+	assert_refused(vc_vm_add_device(f.vm, &probe->dev, &at_ioapic, 1), -EEXIST, "ioapic");
+	assert_refused(vc_vm_add_device(f.vm, &named->dev, NULL, 0), -EEXIST, "name");
+	assert_result(vc_vm_check(f.vm, NULL, NULL), 0);
+	assert_result(vc_vm_build(f.vm), 0);
+	close_all(&f);
+	vc_device_destroy(&probe->dev);
+	vc_device_destroy(&named->dev);
+}
+
+/* Where no access would ever come out: told by check, refused by build. */
+static void unreachable_places(void **state)
+{
+	static const struct {
+		struct vc_place place;
+		int err;
+		const char *part;
+	} table[] = {
+		{ { VC_SPACE_MMIO, 0x100000, 0x1000, 0 }, -EEXIST, "lies on ram" },
+		{ { VC_SPACE_MMIO, 0x1fffff, 2, 0 }, -EEXIST, "lies on ram" },
+		{ { VC_SPACE_MMIO, 0xfee01000, 0x10, 0 }, -EEXIST, "local APICs" },
+		{ { VC_SPACE_MMIO, 0xfec00fff, 1, 0 }, -EEXIST, "I/O APIC" },
+		{ { VC_SPACE_MMIO, 1ull << 60, 8, 0 }, -ERANGE, "46 bits" },
+		{ { VC_SPACE_MMIO, 0x200000, 8, 0 }, 0, "" },
+	};
+	struct vc_vm_config cfg = basic_config();
+	int nr_destroyed = 0;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(table); i++) {
+		struct fixture f;
+
+		open_host(&f, NULL, 0);
+		make_vm(&f, &cfg);
+		struct probe *probe = new_probe("probe", &nr_destroyed);
+		assert_result(vc_vm_add_device(f.vm, &probe->dev, &table[i].place, 1), 0);
+		assert_result(vc_vm_check(f.vm, NULL, NULL), table[i].err != 0);
+		if (table[i].err != 0)
+			assert_refused(vc_vm_build(f.vm), table[i].err, table[i].part);
+		else
+			assert_result(vc_vm_build(f.vm), 0);
+		close_all(&f);
+	}
+}
+
+static size_t sink_room(void *opaque)
+{
+	(void)opaque;
+	return 1;
+}
+
+static void sink_receive(void *opaque, const uint8_t *buf, size_t len)
+{
+	(void)opaque;
+	(void)buf;
+	(void)len;
+}
+
+static void sink_wake(void *opaque)
+{
+	(void)opaque;
+}
+
+/* A call that fails leaves nothing behind: the next one with what is right works. */
+static void all_or_nothing(void **state)
+{
+	static const struct vc_stream_sink sink = { sink_room, sink_receive, sink_wake };
+	static const struct vc_place at_pvpanic = { VC_SPACE_PIO, 0x505, 1, 0 };
+	struct vc_stream_config scfg = { .size = sizeof(scfg) };
+	struct vc_stream *used = NULL, *fresh = NULL;
+	struct vc_vm_config cfg = basic_config();
+	int nr_destroyed = 0;
+	struct vc_irq *irq;
+	struct fixture f;
+
+	(void)state;
+	open_host(&f, NULL, 0);
+	assert_result(vc_vm_create(f.host, &cfg, &f.vm), 0);
+	assert_result(vc_stream_open(&scfg, &used), 0);
+	assert_result(vc_stream_open(&scfg, &fresh), 0);
+	assert_result(vc_stream_set_sink(used, &sink, NULL), 0);
+	assert_refused(vc_vm_add_serial(f.vm, used), -EBUSY, "");
+	assert_result(vc_vm_add_serial(f.vm, fresh), 0);
+	vc_stream_close(used);
+	assert_result(vc_vm_irq(f.vm, 3, &irq), 0);
+	assert_refused(vc_vm_add_serial(f.vm, NULL), -EEXIST, "line 3");
+
+	struct probe *probe = new_probe("probe", &nr_destroyed);
+	assert_result(vc_vm_add_device(f.vm, &probe->dev, &at_pvpanic, 1), 0);
+	assert_refused(
+		vc_vm_add_platform(f.vm, VC_PLATFORM_RTC | VC_PLATFORM_PM | VC_PLATFORM_PVPANIC),
+		-EEXIST, "probe");
+	assert_result(vc_vm_add_platform(f.vm, VC_PLATFORM_PM), 0);
+	assert_result(vc_vm_irq(f.vm, 8, &irq), 0);
+	assert_refused(vc_vm_add_platform(f.vm, VC_PLATFORM_RTC | VC_PLATFORM_DEBUG_EXIT), -EEXIST,
+		       "line 8");
+	assert_result(vc_vm_add_platform(f.vm, VC_PLATFORM_DEBUG_EXIT), 0);
+	close_all(&f);
+	assert_int_equal(nr_destroyed, 1);
+}
+
 static void lines_are_given_once(void **state)
 {
 	struct vc_vm_config cfg = basic_config();
@@ -181,6 +301,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(answers_where_it_was_placed),
 		cmocka_unit_test(refused_devices_stay_the_callers),
+		cmocka_unit_test(odd_places),
+		cmocka_unit_test(unreachable_places),
+		cmocka_unit_test(all_or_nothing),
 		cmocka_unit_test(lines_are_given_once),
 		cmocka_unit_test(platform_and_serials),
 	};
