@@ -348,7 +348,7 @@ int vc_vm_stop(struct vc_vm *vm)
 	if (vm == NULL)
 		return vc_error_set(-EINVAL, "vm", NULL, "no VM given");
 	pthread_mutex_lock(&vm->lock);
-	switch (vm->state) {
+	switch (atomic_load_explicit(&vm->state, memory_order_relaxed)) {
 	case VC_VM_NEW:
 		r = refuse_state(vm, "stop");
 		break;
