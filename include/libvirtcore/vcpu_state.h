@@ -63,7 +63,8 @@ VC_API int vc_vcpu_set_lapic(struct vc_vcpu *vcpu, const void *page);
  * @writer: section "vcpu" and the index: general, system, debug registers, XSAVE, XCR0, MSRs,
  *          LAPIC, events, run state.
  * Context: vcpu thread, or any while none is attached; does not block.
- * Returns: 0, or -ENOTSUP, -EBUSY (running), -ENOMEM, or what the hypervisor answered.
+ * Returns: 0, or -EINVAL (NULL), -EAGAIN (the access has a further part: run, handle its exit, save
+ *          again), -ENOTSUP, -EBUSY (running), -ENOMEM, or what the hypervisor answered.
  * Spec: none.   Since: 0.1
  */
 VC_API int vc_vcpu_save(struct vc_vcpu *vcpu, struct vc_state_writer *writer);
