@@ -142,7 +142,8 @@ static void reset_and_tell(struct vc_vm *vm, unsigned int asked)
 		vc__vm_fail(&vm->cpus[0], r, NULL);
 	pthread_mutex_lock(&vm->lock);
 	vm->is_settling = false;
-	atomic_fetch_and_explicit(&vm->asked, ~ASK_RESETS, memory_order_relaxed);
+	/* Release: pairs with vc__vm_cpu_loop(), whose vCPU may have come meanwhile. */
+	atomic_fetch_and_explicit(&vm->asked, ~ASK_RESETS, memory_order_release);
 	if (r == 0)
 		put_stop_events(vm, asked & ASK_RESETS);
 }
@@ -223,8 +224,11 @@ int vc__vm_cpu_loop(struct vc__vm_cpu *cpu)
 	int r;
 
 	for (;;) {
-		/* A bit set after this load is followed by a kick, which ends the next run. */
-		if (atomic_load_explicit(&vm->asked, memory_order_relaxed) != 0) {
+		/*
+		 * A bit set after this load is followed by a kick, which ends the next run. Acquire:
+		 * what was done to the vCPU until a bit was taken back is seen.
+		 */
+		if (atomic_load_explicit(&vm->asked, memory_order_acquire) != 0) {
 			if (!park(cpu))
 				return 0;
 			continue;
@@ -332,7 +336,8 @@ int vc_vm_resume(struct vc_vm *vm)
 	pthread_mutex_lock(&vm->lock);
 	if (vm->state == VC_VM_PAUSED) {
 		set_state(vm, VC_VM_RUNNING);
-		atomic_fetch_and_explicit(&vm->asked, ~VC__ASK_PAUSE, memory_order_relaxed);
+		/* Release: pairs with vc__vm_cpu_loop(). */
+		atomic_fetch_and_explicit(&vm->asked, ~VC__ASK_PAUSE, memory_order_release);
 		pthread_cond_broadcast(&vm->changed);
 	} else {
 		r = refuse_state(vm, "resume");

@@ -183,6 +183,7 @@ int vc__vm_load_guest(struct vc_vm *vm, bool is_fresh)
 {
 	const struct vc__layout *layout = &vm->shape.layout;
 	struct vc_boot_machine machine = { .ranges = layout->e820, .nr_ranges = layout->nr_e820 };
+	struct vc_boot_entry entry;
 	int r = 0;
 
 	if (!vm->cfg.no_acpi)
@@ -192,13 +193,16 @@ int vc__vm_load_guest(struct vc_vm *vm, bool is_fresh)
 	if (!vm->files.is_open)
 		r = vc__boot_open(&vm->boot, &vm->files);
 	if (r == 0)
-		r = vc__boot_load(vm->mem, &vm->files, &machine, is_fresh, &vm->entry);
+		r = vc__boot_load(vm->mem, &vm->files, &machine, is_fresh, &entry);
 	/* A reset finds them open, whatever rights the process has by then. */
 	if (r < 0 || vm->cfg.on_reset != VC_ON_RESET_REBOOT)
 		vc__boot_close(&vm->files);
 	if (r < 0)
 		return r;
-	return vc_vcpu_set_regs(vm->cpus[0].vcpu, &vm->entry.regs, &vm->entry.sregs);
+	/* Loaded again it is the same, and somebody may be reading it. */
+	if (vc_vm_get_state(vm) == VC_VM_NEW)
+		vm->entry = entry;
+	return vc_vcpu_set_regs(vm->cpus[0].vcpu, &entry.regs, &entry.sregs);
 }
 
 /* RAM that a file stands behind has what the file has. */
