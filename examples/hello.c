@@ -28,7 +28,7 @@ static int run(struct vc_vm *vm, const char *path)
 	if (vc_boot_probe(&boot.kernel, &boot.kind) < 0) { /* no format that has a header */
 		boot.kind = VC_BOOT_FLAT;
 		boot.flat_gpa = 0x100000;
-		boot.flat_mode = VC_FLAT_LONG_64_USER;
+		boot.flat_mode = path != NULL ? VC_FLAT_LONG_64_USER : VC_FLAT_PROTECTED_32;
 	}
 	(void)((r = vc_vm_add_ram(vm, &ram, 0)) < 0 || (r = vc_stream_open(&out, &stream)) < 0 ||
 	       (r = vc_vm_add_serial(vm, stream)) < 0 ||

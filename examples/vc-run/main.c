@@ -9,8 +9,8 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -198,9 +198,18 @@ static int run_options(struct program *program)
 	return is_dry ? dry_run(program) : run_vm(program);
 }
 
+/* Room for the longest lists, of which a usual run touches a page or two: so pages come as used. */
+static struct options *new_options(void)
+{
+	void *p = mmap(NULL, sizeof(struct options), PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	return p != MAP_FAILED ? p : NULL;
+}
+
 int main(int argc, char **argv)
 {
-	struct options *options = calloc(1, sizeof(*options));
+	struct options *options = new_options();
 	struct program program = { .options = options, .console = CONSOLE_NONE, .signal_fd = -1 };
 	int code = 0;
 
@@ -223,6 +232,6 @@ int main(int argc, char **argv)
 	if (program.signal_fd >= 0)
 		close(program.signal_fd);
 	reader_fini(&options->reader);
-	free(options);
+	munmap(options, sizeof(*options));
 	return code;
 }
