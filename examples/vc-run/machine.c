@@ -68,6 +68,7 @@ static int create(struct options *options, struct vc_host *host, struct vc_vm **
 		.halt_poll_ns = options->halt_poll_ns,
 		.has_times = options->stats == SWITCH_ON,
 		.on_reset = (enum vc_on_reset)choice(options->on_reset),
+		.runner = VC_RUNNER_VCPUS, /* main.c polls for signals anyhow */
 	};
 
 	for (size_t i = 0; i < options->nr_pins; i++) {

@@ -23,6 +23,11 @@ enum exit_code {
 	EXIT_SIGNAL = 128, /* plus its number */
 };
 
+enum {
+	OWN_FDS = 3,
+	VM_FDS = 32, /* more than the devices of this program's machines have */
+};
+
 struct program {
 	struct options *options;
 	struct console console;
@@ -122,24 +127,33 @@ static void take_events(struct program *program)
 	}
 }
 
-/* Until the VM has stopped. */
-static void follow(struct program *program)
+/* Polls once: own descriptors, and behind them those of the VM's devices. */
+static void poll_once(struct program *program, int timeout_ms)
 {
-	struct pollfd fds[] = {
+	struct pollfd fds[OWN_FDS + VM_FDS] = {
 		{ .fd = vc_vm_event_fd(program->vm), .events = POLLIN },
 		{ .fd = program->signal_fd, .events = POLLIN },
 		{ .fd = program->console.quit_fd, .events = POLLIN },
 	};
+	int nr = vc_vm_pollfds(program->vm, fds + OWN_FDS, VM_FDS);
 
-	while (vc_vm_get_state(program->vm) != VC_VM_STOPPED) {
-		if (poll(fds, sizeof(fds) / sizeof(fds[0]), -1) < 0)
-			continue; /* a signal that is not taken: stop, continue */
-		take_signals(program);
-		if (fds[2].revents & POLLIN)
-			(void)vc_vm_stop(program->vm);
-		take_events(program);
-	}
-	take_events(program); /* all are there now, the one that says why last */
+	nr = nr < 0 ? 0 : nr < VM_FDS ? nr : VM_FDS;
+	if (poll(fds, (nfds_t)(OWN_FDS + nr), timeout_ms) < 0)
+		return; /* a signal that is not taken: stop, continue */
+	(void)vc_vm_dispatch(program->vm, fds + OWN_FDS, (size_t)nr);
+	take_signals(program);
+	if (fds[2].revents & POLLIN)
+		(void)vc_vm_stop(program->vm);
+	take_events(program);
+}
+
+/* Until the VM has stopped; then all events are there, the one that says why last. */
+static void follow(struct program *program)
+{
+	while (vc_vm_get_state(program->vm) != VC_VM_STOPPED)
+		poll_once(program, -1);
+	poll_once(program, 0); /* a last chance for output that is still held */
+	take_events(program);
 }
 
 static int dry_run(struct program *program)

@@ -47,9 +47,9 @@ VC_API const char *vc_vm_state_name(enum vc_vm_state state);
 
 /**
  * vc_vm_start() - let the guest run.
- * @vm: BUILT; RUNNING afterwards, still BUILT on failure. With VC_RUNNER_THREADS the threads are
- *        made here, all signals blocked in them; with VC_RUNNER_CALLER vc_vm_run_vcpu() may be
- *        called from now on.
+ * @vm: BUILT; RUNNING afterwards, still BUILT on failure. The runner's threads are made
+ *        here, all signals blocked in them; with VC_RUNNER_CALLER vc_vm_run_vcpu() may be called
+ *        from now on.
  * Context: control thread; returns when all threads have passed their hook.
  * Returns: 0, or -EBUSY (state, or a load failed), -EAGAIN (threads), -EINVAL (affinity without such
  *          a CPU), or what the hook returned (-ECANCELED when that is above 0).

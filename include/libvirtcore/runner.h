@@ -20,6 +20,7 @@ struct vc_vm;
 enum vc_runner {
 	VC_RUNNER_THREADS = 0, /* one thread a vCPU and one control thread, made by vc_vm_start() */
 	VC_RUNNER_CALLER = 1,  /* the embedder calls vc_vm_run_vcpu() and vc_vm_dispatch() */
+	VC_RUNNER_VCPUS = 2,   /* one thread a vCPU; the embedder calls vc_vm_dispatch() */
 };
 
 /* A thread that the default runner starts; the hook runs on it once name and affinity are set. */
@@ -41,7 +42,7 @@ VC_API int vc_vm_run_vcpu(struct vc_vm *vm, uint32_t idx);
 
 /**
  * vc_vm_pollfds() - descriptors of streams and timers to poll.
- * @vm: BUILT or later, with VC_RUNNER_CALLER.
+ * @vm: BUILT or later, with VC_RUNNER_CALLER or VC_RUNNER_VCPUS.
  * @fds: filled; may be NULL when @nr is 0.
  * @nr: length of @fds.
  * Context: control thread; does not block. Ask again before every poll(2).
@@ -52,7 +53,8 @@ VC_API int vc_vm_pollfds(struct vc_vm *vm, struct pollfd *fds, size_t nr);
 
 /**
  * vc_vm_dispatch() - act on what poll(2) found.
- * @vm: BUILT or later, with VC_RUNNER_CALLER.
+ * @vm: BUILT or later, with VC_RUNNER_CALLER or VC_RUNNER_VCPUS. Output that a slow peer had not
+ *        taken when the VM stopped goes out only by further rounds.
  * @fds: as filled by vc_vm_pollfds(), with revents.
  * @nr: their number.
  * Context: control thread; does not block.

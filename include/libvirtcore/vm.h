@@ -40,7 +40,7 @@ struct vc_vm_config {
 	uint32_t nr_vcpus;		       /* 0 is refused */
 	const struct vc_cpu_model_config *cpu; /* NULL = host model; its nr_vcpus is that above */
 	const uint64_t *const *vcpu_affinity;  /* per vCPU a mask of 16 words of host CPUs, or NULL;
-					       * needs VC_RUNNER_THREADS */
+					       * not with VC_RUNNER_CALLER */
 	/* interrupts and time, as in struct vc_partition_config */
 	enum vc_irqchip irqchip;
 	bool has_pit;

@@ -276,7 +276,7 @@ int vc_vm_start(struct vc_vm *vm)
 	pthread_mutex_unlock(&vm->lock);
 	if (r < 0)
 		return r;
-	if (vm->cfg.runner == VC_RUNNER_THREADS) {
+	if (vm->cfg.runner != VC_RUNNER_CALLER) {
 		r = vc__runner_start(vm);
 		if (r < 0)
 			return r;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Whose threads: the default runner (a thread a vCPU and one that polls) and the calls by which an
- * embedder does the same on its own threads.
+ * embedder does the same, or the polling alone, on its own threads.
  *
  * The runner's threads pass their hook before the VM is RUNNING; if one fails, all leave and start
  * fails. The polling thread lives until destroy, so that output which a slow peer had not taken when
@@ -222,7 +222,7 @@ static uint32_t make_threads(struct vc_vm *vm, int *ret_err)
 		vm->cpus[i].has_thread = r == 0;
 		nr += r == 0;
 	}
-	if (r == 0 && has_pollable(vm)) {
+	if (r == 0 && vm->cfg.runner == VC_RUNNER_THREADS && has_pollable(vm)) {
 		r = make_thread(&vm->control, control_main, vm);
 		vm->has_control = r == 0;
 		nr += r == 0;
@@ -354,9 +354,9 @@ int vc_vm_run_vcpu(struct vc_vm *vm, uint32_t idx)
 
 static int check_poller(const struct vc_vm *vm)
 {
-	if (vm == NULL || vm->cfg.runner != VC_RUNNER_CALLER)
+	if (vm == NULL || vm->cfg.runner == VC_RUNNER_THREADS)
 		return vc_error_set(-EINVAL, "vm", vm ? vm->name : NULL,
-				    "only a VM with VC_RUNNER_CALLER is polled by its caller");
+				    "a VM with VC_RUNNER_THREADS is not polled by its caller");
 	if (vm->cpus == NULL)
 		return vc_error_set(-EBUSY, "vm", vm->name, "nothing to poll: the VM is new");
 	return 0;

@@ -136,6 +136,35 @@ static void caller_runs_and_polls(void **state)
 	close_all(&f);
 }
 
+/* The runner makes vCPU threads and no control thread; the caller polls. */
+static void caller_only_polls(void **state)
+{
+	struct vc_vm_config cfg = basic_config();
+	struct pollfd fds[16];
+	struct hook hook = { .fail_vcpu = -1 };
+	struct fixture f;
+	int nr;
+
+	(void)state;
+	cfg.runner = VC_RUNNER_VCPUS;
+	cfg.thread_hook = note_thread;
+	cfg.thread_opaque = &hook;
+	open_host(&f, NULL, 0);
+	make_vm(&f, &cfg);
+	assert_refused(vc_vm_pollfds(f.vm, fds, 16), -EBUSY, "new");
+	assert_result(vc_vm_build(f.vm), 0);
+	assert_result(vc_vm_start(f.vm), 0);
+	assert_int_equal(hook.nr_vcpus, 1);
+	assert_int_equal(hook.nr_controls, 0);
+	assert_refused(vc_vm_run_vcpu(f.vm, 0), -EINVAL, "caller");
+	nr = vc_vm_pollfds(f.vm, fds, 16);
+	assert_true(nr >= 1 && nr <= 16);
+	assert_true(poll(fds, (nfds_t)nr, 0) >= 0);
+	assert_result(vc_vm_dispatch(f.vm, fds, (size_t)nr), 0);
+	assert_result(vc_vm_stop(f.vm), 0);
+	close_all(&f);
+}
+
 static void destroy_makes_callers_threads_return(void **state)
 {
 	struct vc_vm_config cfg = basic_config();
@@ -175,8 +204,8 @@ static void runners_threads_are_not_the_callers(void **state)
 	open_host(&f, NULL, 0);
 	build_vm(&f, &cfg);
 	assert_refused(vc_vm_run_vcpu(f.vm, 0), -EINVAL, "caller");
-	assert_refused(vc_vm_pollfds(f.vm, fds, 16), -EINVAL, "VC_RUNNER_CALLER");
-	assert_refused(vc_vm_dispatch(f.vm, fds, 16), -EINVAL, "VC_RUNNER_CALLER");
+	assert_refused(vc_vm_pollfds(f.vm, fds, 16), -EINVAL, "VC_RUNNER_THREADS");
+	assert_refused(vc_vm_dispatch(f.vm, fds, 16), -EINVAL, "VC_RUNNER_THREADS");
 	assert_refused(vc_vm_run_vcpu(NULL, 0), -EINVAL, "vCPU");
 	close_all(&f);
 }
@@ -188,6 +217,7 @@ int main(void)
 		cmocka_unit_test(failing_hook_fails_start),
 		cmocka_unit_test(affinity_is_set_or_refused),
 		cmocka_unit_test(caller_runs_and_polls),
+		cmocka_unit_test(caller_only_polls),
 		cmocka_unit_test(destroy_makes_callers_threads_return),
 		cmocka_unit_test(runners_threads_are_not_the_callers),
 	};

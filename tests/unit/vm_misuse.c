@@ -247,7 +247,7 @@ static int do_new(struct subject *s)
 			   .nr_vcpus = any(4) ? 1 + (uint32_t)any(3) : (uint32_t)odd_number(),
 			   .irqchip = (enum vc_irqchip)any(4),
 			   .has_pit = any(4) == 0,
-			   .runner = any(3) ? VC_RUNNER_THREADS : (enum vc_runner)any(3),
+			   .runner = any(3) ? VC_RUNNER_THREADS : (enum vc_runner)any(4),
 			   .thread_hook = any(2) ? hook : NULL,
 			   .on_reset = (enum vc_on_reset)any(3),
 			   .kick_signal = any(8) ? 0 : (int)any(100),
@@ -262,7 +262,7 @@ static int do_new(struct subject *s)
 		own.cfg = (struct vc_vm_config){ .size = sizeof(own.cfg),
 						 .nr_vcpus = 1 + (uint32_t)any(3),
 						 .irqchip = VC_IRQCHIP_KERNEL + any(2),
-						 .runner = (enum vc_runner)any(2),
+						 .runner = (enum vc_runner)any(3),
 						 .on_reset = (enum vc_on_reset)any(2) };
 	r = vc_vm_create(any(16) ? s->host : NULL, &own.cfg, &vm);
 
