@@ -2,11 +2,9 @@
 /*
  * The configuration file: a JSON object with the names of the command line, read as text like that.
  * Complaints name the place: LINE:COLUMN where the text is no JSON, else a path as memory[1].size.
- * json-c is opened at run time: linked, it would slow the start of every run that needs none of it.
  */
 #include "options.h"
 
-#include <dlfcn.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <json-c/json.h>
@@ -16,68 +14,8 @@
 
 #define CONFIG_BYTES_MAX (1u << 20)
 
-#define JSON_C "libjson-c.so.5"
-
-/* What is called of json-c. */
-#define JSON_FUNCTIONS(X)              \
-	X(json_object_get_type)        \
-	X(json_object_get_string)      \
-	X(json_object_get_string_len)  \
-	X(json_object_get_int64)       \
-	X(json_object_get_boolean)     \
-	X(json_object_is_type)         \
-	X(json_type_to_name)           \
-	X(json_object_array_length)    \
-	X(json_object_array_get_idx)   \
-	X(json_object_iter_begin)      \
-	X(json_object_iter_end)        \
-	X(json_object_iter_equal)      \
-	X(json_object_iter_next)       \
-	X(json_object_iter_peek_name)  \
-	X(json_object_iter_peek_value) \
-	X(json_tokener_new)            \
-	X(json_tokener_free)           \
-	X(json_tokener_set_flags)      \
-	X(json_tokener_parse_ex)       \
-	X(json_tokener_get_error)      \
-	X(json_tokener_get_parse_end)  \
-	X(json_tokener_error_desc)     \
-	X(json_object_put)
-
-struct json_lib {
-	void *handle;
-#define MEMBER(name) __typeof__(name) *name;
-	JSON_FUNCTIONS(MEMBER)
-#undef MEMBER
-};
-
-/* A function pointer is as wide as an object pointer wherever dlsym() exists. [POSIX dlsym] */
-static bool find(void *handle, const char *name, void *ret_function)
-{
-	void *at = dlsym(handle, name);
-
-	memcpy(ret_function, &at, sizeof(at));
-	return at != NULL;
-}
-
-static bool open_lib(struct json_lib *json)
-{
-	bool has_all = true;
-
-	json->handle = dlopen(JSON_C, RTLD_NOW | RTLD_LOCAL);
-	if (json->handle == NULL)
-		return false;
-#define FIND(name) has_all = has_all && find(json->handle, #name, &json->name);
-	JSON_FUNCTIONS(FIND)
-#undef FIND
-	if (!has_all)
-		dlclose(json->handle);
-	return has_all;
-}
-
 /* Where the walk stands. */
 struct walk {
-	const struct json_lib *json;
 	struct options *options;
 	char place[96];
 };
@@ -93,28 +31,24 @@ static const char *const expected[] = { "string without a zero byte",
 					"string" };
 
 /* The text of a value, or NULL when its type cannot stand for the field's. */
-static const char *text_of(const struct json_lib *json, enum field_type type,
-			   struct json_object *value, char *buf, size_t size)
+static const char *text_of(enum field_type type, struct json_object *value, char *buf, size_t size)
 {
 	bool is_number = type == FIELD_NUMBER || type == FIELD_NUMBERS;
 	const char *text;
 
-	switch (json->json_object_get_type(value)) {
+	switch (json_object_get_type(value)) {
 	case json_type_string:
-		text = json->json_object_get_string(value);
+		text = json_object_get_string(value);
 		/* A zero byte inside would cut the text short. */
 		return is_number || type == FIELD_SWITCH ||
-				       strlen(text) !=
-					       (size_t)json->json_object_get_string_len(value)
+				       strlen(text) != (size_t)json_object_get_string_len(value)
 			       ? NULL
 			       : text;
 	case json_type_int:
-		snprintf(buf, size, "%" PRId64, json->json_object_get_int64(value));
+		snprintf(buf, size, "%" PRId64, json_object_get_int64(value));
 		return is_number || type == FIELD_SIZE || type == FIELD_SET ? buf : NULL;
 	case json_type_boolean:
-		return type != FIELD_SWITCH		      ? NULL
-		       : json->json_object_get_boolean(value) ? "on"
-							      : "off";
+		return type != FIELD_SWITCH ? NULL : json_object_get_boolean(value) ? "on" : "off";
 	default:
 		return NULL;
 	}
@@ -127,17 +61,15 @@ static int set_members(struct walk *walk, const struct field *fields, void *obje
 static int set_one(struct walk *walk, const struct field *field, const struct list *list,
 		   void *object, struct json_object *value)
 {
-	const struct json_lib *json = walk->json;
-	bool is_object = field == NULL && json->json_object_is_type(value, json_type_object);
+	bool is_object = field == NULL && json_object_is_type(value, json_type_object);
 	char buf[32];
 	const char *text =
-		text_of(json, field != NULL ? field->type : FIELD_TEXT, value, buf, sizeof(buf));
+		text_of(field != NULL ? field->type : FIELD_TEXT, value, buf, sizeof(buf));
 	int r;
 
 	if (text == NULL && !is_object)
 		return reader_fault(&walk->options->reader, "%s: %s found, %s expected",
-				    walk->place,
-				    json->json_type_to_name(json->json_object_get_type(value)),
+				    walk->place, json_type_to_name(json_object_get_type(value)),
 				    field != NULL ? expected[field->type] : "string or object");
 	if (field == NULL)
 		object = list_begin(walk->options, list);
@@ -153,13 +85,12 @@ static int set_one(struct walk *walk, const struct field *field, const struct li
 static int set_each(struct walk *walk, const struct field *field, const struct list *list,
 		    void *object, struct json_object *array)
 {
-	const struct json_lib *json = walk->json;
 	size_t len = strlen(walk->place);
 	int r = 0;
 
-	for (size_t i = 0; i < json->json_object_array_length(array) && r == 0; i++) {
+	for (size_t i = 0; i < json_object_array_length(array) && r == 0; i++) {
 		snprintf(walk->place + len, sizeof(walk->place) - len, "[%zu]", i);
-		r = set_one(walk, field, list, object, json->json_object_array_get_idx(array, i));
+		r = set_one(walk, field, list, object, json_object_array_get_idx(array, i));
 	}
 	walk->place[len] = '\0';
 	return r;
@@ -168,16 +99,14 @@ static int set_each(struct walk *walk, const struct field *field, const struct l
 static int set_members(struct walk *walk, const struct field *fields, void *object,
 		       struct json_object *value)
 {
-	const struct json_lib *json = walk->json;
-	struct json_object_iterator it = json->json_object_iter_begin(value);
-	struct json_object_iterator end = json->json_object_iter_end(value);
+	struct json_object_iterator it = json_object_iter_begin(value);
+	struct json_object_iterator end = json_object_iter_end(value);
 	size_t len = strlen(walk->place);
 	int r = 0;
 
-	for (; r == 0 && !json->json_object_iter_equal(&it, &end);
-	     json->json_object_iter_next(&it)) {
-		const char *key = json->json_object_iter_peek_name(&it);
-		struct json_object *member = json->json_object_iter_peek_value(&it);
+	for (; r == 0 && !json_object_iter_equal(&it, &end); json_object_iter_next(&it)) {
+		const char *key = json_object_iter_peek_name(&it);
+		struct json_object *member = json_object_iter_peek_value(&it);
 		const struct field *field = field_find(fields, key);
 		const struct list *list = len == 0 && field == NULL ? list_find(key) : NULL;
 		bool is_several = list != NULL || (field != NULL && (field->type == FIELD_NUMBERS ||
@@ -187,7 +116,7 @@ static int set_members(struct walk *walk, const struct field *fields, void *obje
 			 key);
 		if (field == NULL && list == NULL)
 			r = reader_fault(&walk->options->reader, "%s: no such key", walk->place);
-		else if (is_several && json->json_object_is_type(member, json_type_array))
+		else if (is_several && json_object_is_type(member, json_type_array))
 			r = set_each(walk, field, list, object, member);
 		else
 			r = set_one(walk, field, list, object, member);
@@ -208,53 +137,39 @@ static int bad_syntax(struct options *options, const char *text, size_t off, con
 	return reader_fault(&options->reader, "%zu:%zu: %s", line, column, why);
 }
 
-static int parse(const struct json_lib *json, struct options *options, const char *path,
-		 const char *text, size_t len)
+/* @text ends with a zero byte behind @len others. */
+int config_json_parse(struct options *options, const char *path, const char *text, size_t len)
 {
-	struct walk walk = { .json = json, .options = options };
-	struct json_tokener *tokener = json->json_tokener_new();
+	struct walk walk = { .options = options };
+	struct json_tokener *tokener = json_tokener_new();
 	struct json_object *root;
 	enum json_tokener_error error;
 	size_t end;
 	int r;
 
 	if (tokener == NULL || len > CONFIG_BYTES_MAX) {
-		json->json_tokener_free(tokener);
+		json_tokener_free(tokener);
 		return reader_fault(&options->reader, "%.120s: out of memory, or above 1 MiB",
 				    path);
 	}
-	json->json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
-	root = json->json_tokener_parse_ex(tokener, text, (int)len + 1);
-	error = json->json_tokener_get_error(tokener);
-	end = json->json_tokener_get_parse_end(tokener);
+	json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
+	root = json_tokener_parse_ex(tokener, text, (int)len + 1);
+	error = json_tokener_get_error(tokener);
+	end = json_tokener_get_parse_end(tokener);
 	end = end < len ? end + strspn(text + end, " \t\r\n") : len;
 	if (error == json_tokener_continue)
 		r = bad_syntax(options, text, len, "the text ends too early");
 	else if (error != json_tokener_success)
-		r = bad_syntax(options, text, end, json->json_tokener_error_desc(error));
+		r = bad_syntax(options, text, end, json_tokener_error_desc(error));
 	else if (end < len)
 		r = bad_syntax(options, text, end, "more text behind the object");
-	else if (!json->json_object_is_type(root, json_type_object))
+	else if (!json_object_is_type(root, json_type_object))
 		r = bad_syntax(options, text, 0, "an object expected");
 	else
 		r = set_members(&walk, option_fields, options, root);
-	json->json_object_put(root);
-	json->json_tokener_free(tokener);
+	json_object_put(root);
+	json_tokener_free(tokener);
 	return r < 0 ? reader_prefix(&options->reader, path) : 0;
-}
-
-/* @text ends with a zero byte behind @len others. */
-int config_json_parse(struct options *options, const char *path, const char *text, size_t len)
-{
-	struct json_lib json;
-	int r;
-
-	if (!open_lib(&json))
-		return reader_fault(&options->reader, "%.120s: %s of json-c is not installed", path,
-				    JSON_C);
-	r = parse(&json, options, path, text, len);
-	dlclose(json.handle);
-	return r;
 }
 
 int config_json_load(struct options *options, const char *path)

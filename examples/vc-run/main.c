@@ -10,7 +10,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -21,11 +20,6 @@ enum exit_code {
 	EXIT_DEBUG = 32, /* plus the guest's code, which is not 0 */
 	EXIT_DEBUG_LAST = 127,
 	EXIT_SIGNAL = 128, /* plus its number */
-};
-
-enum {
-	OWN_FDS = 3,
-	VM_FDS = 32, /* more than the devices of this program's machines have */
 };
 
 struct program {
@@ -127,33 +121,28 @@ static void take_events(struct program *program)
 	}
 }
 
-/* Polls once: own descriptors, and behind them those of the VM's devices. */
-static void poll_once(struct program *program, int timeout_ms)
+/* Until the VM has stopped, then once more: for output still held and the reason of the end. */
+static void follow(struct program *program)
 {
+	enum { OWN_FDS = 3, VM_FDS = 32 }; /* ours, and more than the devices here have */
 	struct pollfd fds[OWN_FDS + VM_FDS] = {
 		{ .fd = vc_vm_event_fd(program->vm), .events = POLLIN },
 		{ .fd = program->signal_fd, .events = POLLIN },
 		{ .fd = program->console.quit_fd, .events = POLLIN },
 	};
-	int nr = vc_vm_pollfds(program->vm, fds + OWN_FDS, VM_FDS);
+	bool is_last;
 
-	nr = nr < 0 ? 0 : nr < VM_FDS ? nr : VM_FDS;
-	if (poll(fds, (nfds_t)(OWN_FDS + nr), timeout_ms) < 0)
-		return; /* a signal that is not taken: stop, continue */
-	(void)vc_vm_dispatch(program->vm, fds + OWN_FDS, (size_t)nr);
-	take_signals(program);
-	if (fds[2].revents & POLLIN)
-		(void)vc_vm_stop(program->vm);
-	take_events(program);
-}
+	do {
+		int nr = vc_vm_pollfds(program->vm, fds + OWN_FDS, VM_FDS);
 
-/* Until the VM has stopped; then all events are there, the one that says why last. */
-static void follow(struct program *program)
-{
-	while (vc_vm_get_state(program->vm) != VC_VM_STOPPED)
-		poll_once(program, -1);
-	poll_once(program, 0); /* a last chance for output that is still held */
-	take_events(program);
+		is_last = vc_vm_get_state(program->vm) == VC_VM_STOPPED;
+		if (poll(fds, (nfds_t)(OWN_FDS + nr), is_last ? 0 : -1) > 0)
+			(void)vc_vm_dispatch(program->vm, fds + OWN_FDS, (size_t)nr);
+		take_signals(program);
+		if (fds[2].revents & POLLIN)
+			(void)vc_vm_stop(program->vm);
+		take_events(program);
+	} while (!is_last);
 }
 
 static int dry_run(struct program *program)
@@ -212,30 +201,19 @@ static int run_options(struct program *program)
 	return is_dry ? dry_run(program) : run_vm(program);
 }
 
-/* Room for the longest lists, of which a usual run touches a page or two: so pages come as used. */
-static struct options *new_options(void)
-{
-	void *p = mmap(NULL, sizeof(struct options), PROT_READ | PROT_WRITE,
-		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-	return p != MAP_FAILED ? p : NULL;
-}
-
 int main(int argc, char **argv)
 {
-	struct options *options = new_options();
-	struct program program = { .options = options, .console = CONSOLE_NONE, .signal_fd = -1 };
+	static struct options options; /* long lists, of which only pages in use come to be */
+	struct program program = { .options = &options, .console = CONSOLE_NONE, .signal_fd = -1 };
 	int code = 0;
 
-	if (options == NULL)
-		return fail("out of memory");
-	options->nr_cpus = 1;
-	options->console = "stdio";
-	if (args_parse(options, argc, argv) < 0)
-		code = fail(options->reader.fault);
-	else if (options->help)
+	options.nr_cpus = 1;
+	options.console = "stdio";
+	if (args_parse(&options, argc, argv) < 0)
+		code = fail(options.reader.fault);
+	else if (options.help)
 		args_help();
-	else if (options->version)
+	else if (options.version)
 		printf("vc-run %d.%d.%d\n", VC_VERSION_MAJOR, VC_VERSION_MINOR, VC_VERSION_PATCH);
 	else
 		code = run_options(&program);
@@ -243,9 +221,7 @@ int main(int argc, char **argv)
 	vc_stream_close(program.stream);
 	console_close(&program.console);
 	vc_host_close(program.host);
-	if (program.signal_fd >= 0)
-		close(program.signal_fd);
-	reader_fini(&options->reader);
-	munmap(options, sizeof(*options));
+	close(program.signal_fd);
+	reader_fini(&options.reader);
 	return code;
 }
