@@ -51,7 +51,7 @@ struct vc_vm_config {
 	bool has_times;
 	/* running */
 	enum vc_runner runner;
-	/* not 0: start fails; needs VC_RUNNER_THREADS */
+	/* not 0: start fails; not with VC_RUNNER_CALLER */
 	int (*thread_hook)(void *opaque, const struct vc_thread_info *info);
 	void *thread_opaque;
 	enum vc_on_reset on_reset;
