@@ -39,6 +39,8 @@ enum vc_cap {
 	VC_CAP_NESTED, /* guests can be given VMX or SVM */
 	VC_CAP_STEAL_TIME,
 	VC_CAP_PINNABLE_MEM, /* guest memory is the process's own and can be pinned */
+	/* the CPU runs guest kernels itself (VT-x, SVM); without it they are emulated */
+	VC_CAP_HARDWARE,
 	VC_CAP_NR,
 };
 

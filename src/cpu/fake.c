@@ -60,7 +60,7 @@ static int open_host(struct vc_host *host, const struct vc_host_config *cfg)
 		VC_CAP_IRQCHIP,	   VC_CAP_SPLIT_IRQCHIP, VC_CAP_PIT,	    VC_CAP_IRQFD,
 		VC_CAP_IOEVENTFD,  VC_CAP_SIGNAL_MSI,	 VC_CAP_X2APIC_IDS, VC_CAP_DIRTY_LOG,
 		VC_CAP_MSR_FILTER, VC_CAP_READONLY_MEM,	 VC_CAP_STATE,	    VC_CAP_NESTED,
-		VC_CAP_STEAL_TIME, VC_CAP_PINNABLE_MEM,
+		VC_CAP_STEAL_TIME, VC_CAP_PINNABLE_MEM,	 VC_CAP_HARDWARE,
 	};
 
 	for (size_t i = 0; i < sizeof(caps); i++)

@@ -39,6 +39,7 @@ static const char *const cap_names[VC_CAP_NR] = {
 	[VC_CAP_NESTED] = "nested",
 	[VC_CAP_STEAL_TIME] = "steal-time",
 	[VC_CAP_PINNABLE_MEM] = "pinnable-mem",
+	[VC_CAP_HARDWARE] = "hardware",
 };
 
 static const char *const limit_names[VC_LIMIT_NR] = {

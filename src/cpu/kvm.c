@@ -126,6 +126,8 @@ static void find_caps(struct vc__kvm_host *kvm)
 	ring_bytes = ring_bytes ? ring_bytes : check(kvm, KVM_CAP_DIRTY_LOG_RING);
 	if (ring_bytes)
 		caps |= 1ull << VC_CAP_DIRTY_RING;
+	if (vc__kvm_cpu_has_hardware())
+		caps |= 1ull << VC_CAP_HARDWARE;
 	kvm->host.limits[VC_LIMIT_DIRTY_RING_ENTRIES] =
 		(uint64_t)ring_bytes / sizeof(struct kvm_dirty_gfn);
 	kvm->host.caps = caps;

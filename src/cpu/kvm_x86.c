@@ -14,6 +14,8 @@
 #define CPUID_BRAND_FIRST  0x80000002u
 #define CPUID_BRAND_LAST   0x80000004u
 #define HYPERVISOR_BIT	   (1u << 31) /* 1.ECX */
+#define VMX_BIT		   (1u << 5)  /* leaf 1, ECX */
+#define SVM_BIT		   (1u << 2)  /* leaf 0x80000001, ECX */
 #define TSC_DEADLINE_BIT   (1u << 24) /* leaf 1, ECX */
 #define KVM_STEAL_TIME_BIT (1u << 5)
 #define MSRS_MAX	   1024u
@@ -22,6 +24,26 @@
 #ifndef KVM_VCPUEVENT_VALID_TRIPLE_FAULT
 #error "Linux 6.0 headers or newer are needed"
 #endif
+
+/* What the CPU itself says to this process. */
+static void ask_cpu(struct vc__cpuid_leaf *leaf)
+{
+	__asm__("cpuid"
+		: "=a"(leaf->eax), "=b"(leaf->ebx), "=c"(leaf->ecx), "=d"(leaf->edx)
+		: "a"(leaf->function), "c"(0));
+}
+
+bool vc__kvm_cpu_has_hardware(void)
+{
+	struct vc__cpuid_leaf basic = { .function = 1 }, top = { .function = 0x80000000u };
+	struct vc__cpuid_leaf extended = { .function = 0x80000001u };
+
+	ask_cpu(&basic);
+	ask_cpu(&top);
+	if (top.eax >= extended.function)
+		ask_cpu(&extended);
+	return basic.ecx & VMX_BIT || extended.ecx & SVM_BIT;
+}
 
 /* A leaf as KVM offers it, and what KVM leaves to its user: the hypervisor bit, the CPU's name. */
 static struct vc__cpuid_leaf offered_leaf(const struct kvm_cpuid_entry2 *e)
@@ -39,9 +61,7 @@ static struct vc__cpuid_leaf offered_leaf(const struct kvm_cpuid_entry2 *e)
 	if (leaf.function == 1)
 		leaf.ecx |= HYPERVISOR_BIT;
 	if (leaf.function >= CPUID_BRAND_FIRST && leaf.function <= CPUID_BRAND_LAST)
-		__asm__("cpuid"
-			: "=a"(leaf.eax), "=b"(leaf.ebx), "=c"(leaf.ecx), "=d"(leaf.edx)
-			: "a"(leaf.function), "c"(0));
+		ask_cpu(&leaf);
 	return leaf;
 }
 
@@ -66,8 +86,8 @@ static int load_cpuid(struct vc__kvm_host *kvm)
 		const struct kvm_cpuid_entry2 *e = &all->entries[i];
 
 		leaves[i] = offered_leaf(e);
-		if ((e->function == 1 && e->ecx & 1u << 5) ||	      /* VMX */
-		    (e->function == 0x80000001u && e->ecx & 1u << 2)) /* SVM */
+		if ((e->function == 1 && e->ecx & VMX_BIT) ||
+		    (e->function == 0x80000001u && e->ecx & SVM_BIT))
 			late |= 1ull << VC_CAP_NESTED;
 		if (e->function == CPUID_KVM_FEATURES && e->eax & KVM_STEAL_TIME_BIT)
 			late |= 1ull << VC_CAP_STEAL_TIME;

@@ -34,6 +34,7 @@ static void capabilities(void **state)
 	assert_true(vc_host_has(bed.host, VC_CAP_IRQCHIP));
 	assert_true(vc_host_has(bed.host, VC_CAP_IOEVENTFD));
 	assert_true(vc_host_has(bed.host, VC_CAP_STATE));
+	assert_true(vc_host_has(bed.host, VC_CAP_HARDWARE));
 	assert_false(vc_host_has(bed.host, VC_CAP_DIRTY_RING));
 	assert_false(vc_host_has(bed.host, VC_CAP_TSC_CONTROL));
 	assert_int_equal(vc_host_limit(bed.host, VC_LIMIT_VCPU_ID), 4096);

@@ -91,6 +91,21 @@ static void collect(void *opaque, const char *line)
 	strcat(text, "\n");
 }
 
+/* As the kernel has it: the words vmx or svm among the CPU's flags. */
+static bool flags_have_hardware(void)
+{
+	static char line[16384];
+	FILE *file = fopen("/proc/cpuinfo", "re");
+	bool has = false;
+
+	assert_non_null(file);
+	while (fgets(line, sizeof(line), file) != NULL)
+		if (strncmp(line, "flags", 5) == 0)
+			has |= strstr(line, " vmx ") != NULL || strstr(line, " svm ") != NULL;
+	fclose(file);
+	return has;
+}
+
 static void test_report(void **state)
 {
 	static char text[8192];
@@ -100,6 +115,8 @@ static void test_report(void **state)
 	assert_result(vc_host_report(host, collect, text), 0);
 	assert_non_null(strstr(text, "back end: kvm\n"));
 	assert_non_null(strstr(text, "capability dirty-log: yes\n"));
+	assert_non_null(strstr(text, flags_have_hardware() ? "capability hardware: yes\n"
+							   : "capability hardware: no\n"));
 	assert_non_null(strstr(text, "limit vcpus: "));
 	assert_non_null(strstr(text, "numa node 0: "));
 	assert_null(strstr(text, "(null)"));
