@@ -355,20 +355,31 @@ static void check_machine(struct check *c, const struct vc__layout *layout, bool
 	vc_mem_destroy(mem);
 }
 
+static bool has_vcpus(const struct vc_vm *vm)
+{
+	return vm->cfg.nr_vcpus > 0 && vm->cfg.nr_vcpus <= VC__VM_VCPUS_MAX;
+}
+
+/* One vCPU stands for a number that is wrong itself: the model's other faults are told as well. */
+static struct vc_cpu_model *check_model(struct check *c)
+{
+	struct vc_cpu_model_config cfg = c->vm->cpu;
+	struct vc_cpu_model *model;
+
+	cfg.nr_vcpus = has_vcpus(c->vm) ? c->vm->cfg.nr_vcpus : 1;
+	return holds(c, vc_cpu_model_create(c->vm->host, &cfg, &model)) ? model : NULL;
+}
+
 /* Without a CPU model APIC ids are indices, which changes nothing of what is looked for here. */
-static bool check_shape(struct check *c, struct vc__vm_shape *shape)
+static bool check_shape(struct check *c, struct vc_cpu_model *model, struct vc__vm_shape *shape)
 {
 	struct vc_vm *vm = c->vm;
-	struct vc_cpu_model *model = NULL;
 	struct vc__acpi acpi;
 	bool is_placed;
 
-	if (vm->cfg.nr_vcpus == 0 || vm->cfg.nr_vcpus > VC__VM_VCPUS_MAX)
+	if (!has_vcpus(vm))
 		return holds(c, vc__vm_layout(vm, &shape->layout));
-	if (!holds(c, vc__vm_make_model(vm, &model)))
-		model = NULL;
 	is_placed = holds(c, vc__vm_shape_init(vm, model, shape));
-	vc_cpu_model_destroy(model);
 	if (is_placed && !vm->cfg.no_acpi && holds(c, vc__acpi_build(&shape->acpi, &acpi)))
 		vc__acpi_fini(&acpi);
 	return is_placed;
@@ -385,6 +396,7 @@ int vc_vm_check(struct vc_vm *vm, vc_problem_fn fn, void *opaque)
 {
 	struct check c = { .vm = vm, .fn = fn, .opaque = opaque };
 	struct vc__vm_shape shape = { 0 };
+	struct vc_cpu_model *model;
 	bool has_files, has_ram;
 
 	if (vm == NULL)
@@ -397,7 +409,9 @@ int vc_vm_check(struct vc_vm *vm, vc_problem_fn fn, void *opaque)
 	has_files = check_files(&c);
 	for (size_t i = 0; i < vm->nr_rams; i++)
 		check_ram_policy(&c, &vm->rams[i].cfg);
-	has_ram = has_ram && check_shape(&c, &shape);
+	model = check_model(&c);
+	has_ram = has_ram && check_shape(&c, model, &shape);
+	vc_cpu_model_destroy(model);
 	check_places(&c, &shape.layout);
 	check_machine(&c, &shape.layout, has_files && has_ram);
 	vc__vm_shape_fini(&shape);

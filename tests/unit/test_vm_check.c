@@ -111,9 +111,11 @@ static void all_at_once(void **state)
 {
 	static const uint64_t mask[16] = { 1 };
 	static const uint64_t *const affinity[] = { mask };
+	static const struct vc_cpu_model_config cpu = { .size = sizeof(cpu), .name = "nope" };
 	struct vc_vm_config cfg = { .size = sizeof(cfg),
 				    .irqchip = VC_IRQCHIP_SPLIT,
 				    .has_pit = true,
+				    .cpu = &cpu,
 				    .runner = VC_RUNNER_CALLER,
 				    .vcpu_affinity = affinity };
 	struct vc_region_config odd = { .size = sizeof(odd), .name = "odd", .len_bytes = 1000 };
@@ -129,6 +131,7 @@ static void all_at_once(void **state)
 	assert_result(vc_vm_set_boot(f.vm, &boot), 0);
 	assert_true(vc_vm_check(f.vm, note, &told) >= 6);
 	assert_true(was_told(&told, -EINVAL, "nr_vcpus is 0"));
+	assert_true(was_told(&told, -EINVAL, "nope"));
 	assert_true(was_told(&told, -EINVAL, "the PIT exists only"));
 	assert_true(was_told(&told, -EINVAL, "vcpu_affinity"));
 	assert_true(was_told(&told, -EINVAL, "odd: length 1000"));
