@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * libvirtcore: the VMM as a C library. Everything a program that *uses* it needs. Those who
- * implement devices or streams also include device.h, virtio.h and implement.h.
+ * implement devices or streams also include device.h and implement.h.
  */
 #ifndef LIBVIRTCORE_H
 #define LIBVIRTCORE_H

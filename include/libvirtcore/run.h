@@ -96,7 +96,7 @@ VC_API int vc_vm_stop(struct vc_vm *vm);
 VC_API int vc_vm_wait(struct vc_vm *vm, int timeout_ms);
 
 enum vc_event_kind {
-	VC_EVENT_POWERED_OFF = 0, /* the guest asked for it; the VM is STOPPED */
+	VC_EVENT_POWERED_OFF = 1, /* the guest asked for it; the VM is STOPPED */
 	VC_EVENT_RESET,		  /* STOPPED, or running again with VC_ON_RESET_REBOOT */
 	VC_EVENT_TRIPLE_FAULT,	  /* as RESET, by a triple fault; text explains */
 	VC_EVENT_DEBUG_EXIT,	  /* STOPPED; code = value written to the debug-exit port */

@@ -18,7 +18,7 @@ struct vc_vm;
 
 /* Who runs vCPUs and polls streams. */
 enum vc_runner {
-	VC_RUNNER_THREADS = 0, /* one thread a vCPU and one control thread, made by vc_vm_start() */
+	VC_RUNNER_THREADS = 0, /* one thread a vCPU and one that polls, made by vc_vm_start() */
 	VC_RUNNER_CALLER = 1,  /* the embedder calls vc_vm_run_vcpu() and vc_vm_dispatch() */
 	VC_RUNNER_VCPUS = 2,   /* one thread a vCPU; the embedder calls vc_vm_dispatch() */
 };
@@ -45,7 +45,7 @@ VC_API int vc_vm_run_vcpu(struct vc_vm *vm, uint32_t idx);
  * @vm: BUILT or later, with VC_RUNNER_CALLER or VC_RUNNER_VCPUS.
  * @fds: filled; may be NULL when @nr is 0.
  * @nr: length of @fds.
- * Context: control thread; does not block. Ask again before every poll(2).
+ * Context: polling thread; does not block. Ask again before every poll(2).
  * Returns: entries needed (may exceed @nr, then the rest is left out), or -EINVAL, -EBUSY.
  * Spec: [poll(2)]   Since: 0.1
  */
@@ -57,7 +57,7 @@ VC_API int vc_vm_pollfds(struct vc_vm *vm, struct pollfd *fds, size_t nr);
  *        taken when the VM stopped goes out only by further rounds.
  * @fds: as filled by vc_vm_pollfds(), with revents.
  * @nr: their number.
- * Context: control thread; does not block.
+ * Context: polling thread; does not block.
  * Returns: 0, or -EINVAL, -EBUSY.
  * Spec: none.   Since: 0.1
  */

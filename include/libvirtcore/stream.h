@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Byte streams: the non-blocking far end of a console. A stream makes no thread; whoever owns the
- * poll loop (the runner's control thread, or the embedder) polls its descriptors and dispatches.
+ * poll loop (the runner's polling thread, or the embedder) polls its descriptors and dispatches.
  */
 #ifndef LIBVIRTCORE_STREAM_H
 #define LIBVIRTCORE_STREAM_H
