@@ -228,7 +228,7 @@ static void *run_kicked(void *arg)
 static void kicks_of(const struct vc_fake_step *steps, size_t nr_steps, uint64_t repeats)
 {
 	struct bed bed = { .script.repeats = repeats };
-	struct kicked k = { .nr_kicks = 3000 };
+	struct kicked k = { .nr_kicks = 10000 };
 	pthread_t thread;
 	void *ret = NULL;
 
@@ -236,6 +236,9 @@ static void kicks_of(const struct vc_fake_step *steps, size_t nr_steps, uint64_t
 	k.vcpu = bed.vcpus[0];
 	assert_int_equal(pthread_create(&thread, NULL, run_kicked, &k), 0);
 	for (unsigned int i = 0; i < k.nr_kicks; i++) {
+		/* a little later each time, so that kicks fall on every step of the next run */
+		for (unsigned int spin = i % 400; spin > 0; spin--)
+			(void)atomic_load(&k.nr_seen);
 		assert_result(vc_vcpu_kick(k.vcpu), 0);
 		while (atomic_load(&k.nr_seen) == i)
 			sched_yield();

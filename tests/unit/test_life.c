@@ -3,6 +3,7 @@
 #include "vm_fixture.h"
 
 #include <poll.h>
+#include <semaphore.h>
 #include <unistd.h>
 
 static void states_refuse_by_name(void **state)
@@ -218,6 +219,63 @@ static const struct vc_device_ops caller_ops = { .type = "caller",
 						 .load = caller_load,
 						 .destroy = caller_destroy };
 
+/* A device that keeps its vCPU for a while and sees whether a pause returns meanwhile. */
+struct slow {
+	struct vc_device dev;
+	sem_t inside, paused;
+	int result;
+};
+
+#define SLOW_MS 200 /* a pause that waits for nobody returns far sooner */
+
+static void slow_access(struct vc_device *dev, struct vc_access *access)
+{
+	struct slow *slow = vc_container_of(dev, struct slow, dev);
+	struct timespec at;
+
+	(void)access;
+	sem_post(&slow->inside);
+	clock_gettime(CLOCK_REALTIME, &at);
+	at.tv_nsec += SLOW_MS * 1000000l;
+	at.tv_sec += at.tv_nsec / 1000000000l;
+	at.tv_nsec %= 1000000000l;
+	slow->result = sem_timedwait(&slow->paused, &at) < 0 ? errno : 0;
+}
+
+static const struct vc_device_ops slow_ops = { .type = "slow",
+					       .access = slow_access,
+					       .reset = caller_reset,
+					       .save = caller_save,
+					       .load = caller_load,
+					       .destroy = caller_destroy };
+
+static void pause_waits_for_an_access(void **state)
+{
+	static const struct vc_fake_step steps[] = { OUT8(0x700, 0), POWER_OFF };
+	struct vc_place place = { VC_SPACE_PIO, 0x700, 1, 0 };
+	struct vc_vm_config cfg = basic_config();
+	struct slow slow = { .result = 0 };
+	struct fixture f;
+
+	(void)state;
+	sem_init(&slow.inside, 0, 0);
+	sem_init(&slow.paused, 0, 0);
+	open_host(&f, steps, ARRAY_LEN(steps));
+	make_vm(&f, &cfg);
+	assert_result(vc_device_init(&slow.dev, &slow_ops, "slow"), 0);
+	assert_result(vc_vm_add_device(f.vm, &slow.dev, &place, 1), 0);
+	assert_result(vc_vm_build(f.vm), 0);
+	assert_result(vc_vm_start(f.vm), 0);
+	sem_wait(&slow.inside);
+	assert_result(vc_vm_pause(f.vm), 0);
+	sem_post(&slow.paused);
+	assert_result(vc_vm_stop(f.vm), 0);
+	assert_int_equal(slow.result, ETIMEDOUT);
+	close_all(&f);
+	sem_destroy(&slow.inside);
+	sem_destroy(&slow.paused);
+}
+
 static void vcpu_thread_cannot_wait_for_itself(void **state)
 {
 	static const struct vc_fake_step steps[] = { OUT8(0x700, 0), POWER_OFF };
@@ -406,6 +464,7 @@ int main(void)
 		cmocka_unit_test(destroy_in_every_state),
 		cmocka_unit_test(reboot_goes_on),
 		cmocka_unit_test(pause_races_with_power_off),
+		cmocka_unit_test(pause_waits_for_an_access),
 		cmocka_unit_test(vcpu_thread_cannot_wait_for_itself),
 		cmocka_unit_test(reboot_without_the_file),
 		cmocka_unit_test(reset_that_fails_says_why),
