@@ -98,6 +98,7 @@ struct shape {
 	struct vc_vm *vm;
 	uint8_t *pristine;
 	size_t len;
+	int loaded; /* what the last load gave */
 };
 
 static struct shape *get_shape(unsigned int idx)
@@ -133,13 +134,19 @@ static void load(struct shape *shape, const uint8_t *buf, size_t len, bool is_pr
 	must(r <= 0 && (r == 0 || vc_error_message()[0] != '\0'));
 	must(vc_vm_get_state(shape->vm) == VC_VM_BUILT);
 	vc_state_reader_destroy(reader);
+	shape->loaded = r;
 }
 
-/* Now and then, as the input says: a VM that was loaded, well or not, runs and can be saved. */
+/*
+ * Now and then, as the input says: a VM that was loaded runs and can be saved. One whose load failed
+ * half-way does not start before it was loaded well, which it takes.
+ */
 static void use_up(struct shape *shape)
 {
 	size_t len;
 
+	if (shape->loaded < 0)
+		load(shape, shape->pristine, shape->len, true);
 	free(save(shape->vm, &len));
 	vc_vm_destroy(shape->vm);
 	shape->vm = NULL;
