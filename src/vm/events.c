@@ -49,12 +49,11 @@ static struct vc_event *find_same(struct vc_vm *vm, const struct vc_event *event
 	return NULL;
 }
 
-void vc__events_put(struct vc_vm *vm, const struct vc_event *event)
+void vc__events_put_held(struct vc_vm *vm, const struct vc_event *event)
 {
 	struct vc_event *same;
 	uint64_t one = 1;
 
-	pthread_mutex_lock(&vm->event_lock);
 	same = find_same(vm, event);
 	if (same != NULL) {
 		uint32_t nr = same->nr;
@@ -69,6 +68,12 @@ void vc__events_put(struct vc_vm *vm, const struct vc_event *event)
 	}
 	/* Cannot fail: the counter is at most the number of puts since it was last read. */
 	(void)!write(vm->event_fd, &one, sizeof(one));
+}
+
+void vc__events_put(struct vc_vm *vm, const struct vc_event *event)
+{
+	pthread_mutex_lock(&vm->event_lock);
+	vc__events_put_held(vm, event);
 	pthread_mutex_unlock(&vm->event_lock);
 }
 

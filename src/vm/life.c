@@ -79,7 +79,7 @@ static void put_stop_events(struct vc_vm *vm, unsigned int asked)
 			continue;
 		if (event.kind == VC_EVENT_DEBUG_EXIT)
 			event.code = atomic_load_explicit(&vm->asked_code, memory_order_relaxed);
-		vc__events_put(vm, &event);
+		vc__events_put_held(vm, &event);
 	}
 	if (!(asked & (VC__ASK_ERROR | VC__ASK_TRIPLE_FAULT)))
 		return;
@@ -87,7 +87,7 @@ static void put_stop_events(struct vc_vm *vm, unsigned int asked)
 		struct vc_event *event = &vm->cpus[i].stop_event;
 
 		if (event->object[0] != '\0')
-			vc__events_put(vm, event);
+			vc__events_put_held(vm, event);
 		event->object[0] = '\0';
 	}
 }
@@ -123,8 +123,11 @@ static void set_state(struct vc_vm *vm, enum vc_vm_state state)
 
 static void stop_now(struct vc_vm *vm, unsigned int asked)
 {
+	/* One step for whoever reads events: neither is met without the other. */
+	pthread_mutex_lock(&vm->event_lock);
 	set_state(vm, VC_VM_STOPPED);
 	put_stop_events(vm, asked);
+	pthread_mutex_unlock(&vm->event_lock);
 }
 
 /*
@@ -144,8 +147,10 @@ static void reset_and_tell(struct vc_vm *vm, unsigned int asked)
 	vm->is_settling = false;
 	/* Release: pairs with vc__vm_cpu_loop(), whose vCPU may have come meanwhile. */
 	atomic_fetch_and_explicit(&vm->asked, ~ASK_RESETS, memory_order_release);
+	pthread_mutex_lock(&vm->event_lock);
 	if (r == 0)
 		put_stop_events(vm, asked & ASK_RESETS);
+	pthread_mutex_unlock(&vm->event_lock);
 }
 
 /* Lock held (dropped on the way), every vCPU parked: do what was asked for. */

@@ -108,8 +108,7 @@ static void check_running(struct check *c)
 {
 	const struct vc_vm_config *cfg = &c->vm->cfg;
 
-	if ((uint32_t)cfg->runner > VC_RUNNER_VCPUS ||
-	    (uint32_t)cfg->on_reset > VC_ON_RESET_REBOOT)
+	if ((uint32_t)cfg->runner > VC_RUNNER_VCPUS || (uint32_t)cfg->on_reset > VC_ON_RESET_REBOOT)
 		tell(c, vc_error_set(-EINVAL, "vm", c->vm->name,
 				     "runner or on_reset has an unknown value"));
 	if (cfg->runner != VC_RUNNER_CALLER)

@@ -207,5 +207,6 @@ void vc__vm_wake_poller(void *opaque);
 int vc__events_init(struct vc_vm *vm);
 void vc__events_fini(struct vc_vm *vm);
 void vc__events_put(struct vc_vm *vm, const struct vc_event *event);
+void vc__events_put_held(struct vc_vm *vm, const struct vc_event *event); /* event_lock held */
 
 #endif /* VC_VM_IMPL_H */
