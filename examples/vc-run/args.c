@@ -17,27 +17,21 @@ static const struct argp_option argp_options[] = {
 	{ NULL, 0, NULL, 0, "The machine", 2 },
 	{ "cpus", 0x104, "N", 0, "Number of vCPUs (1)", 2 },
 	{ "cpu", 0x105, "MODEL[,+F][,-F][,KEY=VALUE...]", 0,
-	  "host (default), x86-64-v2 or x86-64-v3; features added or removed; sockets=, dies=, "
-	  "cores=, threads=; nested=on",
-	  2 },
+	  "host (default), x86-64-v2, x86-64-v3; sockets=, dies=, cores=, threads=; nested=on", 2 },
 	{ "memory", 0x106, "SIZE[,KEY=VALUE...]", 0,
-	  "RAM (256M); repeatable; kind=anon|memfd|hugetlb|file, page=2M|1G, path=FILE, "
+	  "RAM (256M, also without SIZE); kind=anon|memfd|hugetlb|file, page=2M|1G, path=FILE, "
 	  "offset=SIZE, private=on, thp=on|off, ksm=on, mlock=on, dump=off, prefault=THREADS, "
 	  "host-nodes=LIST, policy=bind|interleave|preferred, node=N",
 	  2 },
-	{ "node", 0x107, "[cpus=LIST][,distance=N:N...]", 0, "A NUMA node of the guest; repeatable",
-	  2 },
+	{ "node", 0x107, "[cpus=LIST][,distance=N:N...]", 0, "A NUMA node; repeatable", 2 },
 	{ "irqchip", 0x108, "kernel|split", 0, "Where the I/O APIC is (kernel)", 2 },
 	{ "pit", 0x109, NULL, 0, "Add the 8254 timer; only with --irqchip kernel", 2 },
 	{ "tsc-khz", 0x10a, "KHZ", 0, "Rate of the guest's TSC", 2 },
 	{ "on-reset", 0x10b, "stop|reboot", 0, "When the guest resets (stop)", 2 },
 	{ "console", 0x10c, "END", 0,
-	  "Far end of the serial port: stdio (default; Ctrl-A x ends the VM), pty, file:PATH, "
-	  "unix:PATH, null",
-	  2 },
+	  "The serial port: stdio (Ctrl-A x ends the VM), pty, file:PATH, unix:PATH, null", 2 },
 	{ NULL, 0, NULL, 0, "The host", 3 },
-	{ "hypervisor", 0x10d, "auto|kvm|fake", 0, "fake plays a short script, without a guest",
-	  3 },
+	{ "hypervisor", 0x10d, "auto|kvm|fake", 0, "fake plays a script", 3 },
 	{ "pin", 0x10e, "CPU=HOSTCPUS", 0, "Bind a vCPU's thread to host CPUs; repeatable", 3 },
 	{ "halt-poll-ns", 0x10f, "NS", 0, "Longest poll of a halted vCPU; -1 = none", 3 },
 	{ NULL, 0, NULL, 0, "This run", 4 },
@@ -77,6 +71,18 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	return r < 0 ? reader_prefix(&options->reader, what) : 0;
 }
 
+/* Why argp did not take a word. */
+static const char *why_not(const char *word)
+{
+	size_t len = strcspn(word, "=");
+
+	for (const struct argp_option *o = argp_options; o->doc != NULL; o++)
+		if (o->name != NULL && strlen(o->name) + 2 == len &&
+		    strncmp(o->name, word + 2, len - 2) == 0)
+			return o->arg != NULL ? "its value is missing" : "takes no value";
+	return "no such option";
+}
+
 static int parse_all(struct options *options, int argc, char **argv)
 {
 	const unsigned int flags = ARGP_IN_ORDER | ARGP_NO_HELP | ARGP_NO_ERRS | ARGP_NO_EXIT;
@@ -84,10 +90,9 @@ static int parse_all(struct options *options, int argc, char **argv)
 
 	if (argp_parse(&argp, argc, argv, flags, NULL, options) == 0)
 		return 0;
+	const char *word = options->next_arg < argc ? argv[options->next_arg] : "?";
 	if (options->reader.fault[0] == '\0')
-		(void)reader_fault(&options->reader,
-				   "%.60s: no such option, or its value is missing (see --help)",
-				   options->next_arg < argc ? argv[options->next_arg] : "?");
+		(void)reader_fault(&options->reader, "%.60s: %s (see --help)", word, why_not(word));
 	return -1;
 }
 
@@ -109,12 +114,10 @@ void args_help(void)
 		.options = argp_options,
 		.doc = "Run a virtual machine.\vExit codes: 0 power-off, 1 error before the guest "
 		       "ran, 2 reset, 3 triple fault, 4 panic, 5 internal error, 6 halted for "
-		       "good, 32+N debug exit with code N (0: 0, 95 or more: 127), 128+N signal N. "
-		       "See vc-run(1).",
+		       "good, 32+N debug exit with code N (0: 0), 128+N signal N. See vc-run(1).",
 	};
-	char name[] = "vc-run";
 
 	argp_help(&argp, stdout,
 		  ARGP_HELP_SHORT_USAGE | ARGP_HELP_PRE_DOC | ARGP_HELP_LONG | ARGP_HELP_POST_DOC,
-		  name);
+		  (char[]){ "vc-run" });
 }

@@ -20,15 +20,13 @@ struct walk {
 	char place[96];
 };
 
-/* By enum field_type. */
-static const char *const expected[] = { "string without a zero byte",
-					"int",
-					"string or int",
-					"boolean",
-					"string",
-					"string or int",
-					"int",
-					"string" };
+static const char *expected(enum field_type type)
+{
+	if (type == FIELD_NUMBER || type == FIELD_NUMBERS || type == FIELD_SWITCH)
+		return type == FIELD_SWITCH ? "boolean" : "int";
+	return type == FIELD_SIZE || type == FIELD_SET ? "string or int"
+						       : "string without a zero byte";
+}
 
 /* The text of a value, or NULL when its type cannot stand for the field's. */
 static const char *text_of(enum field_type type, struct json_object *value, char *buf, size_t size)
@@ -40,10 +38,8 @@ static const char *text_of(enum field_type type, struct json_object *value, char
 	case json_type_string:
 		text = json_object_get_string(value);
 		/* A zero byte inside would cut the text short. */
-		return is_number || type == FIELD_SWITCH ||
-				       strlen(text) != (size_t)json_object_get_string_len(value)
-			       ? NULL
-			       : text;
+		is_number |= strlen(text) != (size_t)json_object_get_string_len(value);
+		return is_number || type == FIELD_SWITCH ? NULL : text;
 	case json_type_int:
 		snprintf(buf, size, "%" PRId64, json_object_get_int64(value));
 		return is_number || type == FIELD_SIZE || type == FIELD_SET ? buf : NULL;
@@ -70,7 +66,7 @@ static int set_one(struct walk *walk, const struct field *field, const struct li
 	if (text == NULL && !is_object)
 		return reader_fault(&walk->options->reader, "%s: %s found, %s expected",
 				    walk->place, json_type_to_name(json_object_get_type(value)),
-				    field != NULL ? expected[field->type] : "string or object");
+				    field != NULL ? expected(field->type) : "string or object");
 	if (field == NULL)
 		object = list_begin(walk->options, list);
 	if (is_object && object != NULL)
@@ -109,8 +105,9 @@ static int set_members(struct walk *walk, const struct field *fields, void *obje
 		struct json_object *member = json_object_iter_peek_value(&it);
 		const struct field *field = field_find(fields, key);
 		const struct list *list = len == 0 && field == NULL ? list_find(key) : NULL;
-		bool is_several = list != NULL || (field != NULL && (field->type == FIELD_NUMBERS ||
-								     field->type == FIELD_WORDS));
+		bool is_several = (list != NULL && list->max > 1) ||
+				  (field != NULL &&
+				   (field->type == FIELD_NUMBERS || field->type == FIELD_WORDS));
 
 		snprintf(walk->place + len, sizeof(walk->place) - len, "%s%.40s", len ? "." : "",
 			 key);

@@ -157,8 +157,6 @@ void console_restore(struct console *console)
 void console_close(struct console *console)
 {
 	console_restore(console);
-	if (!console->is_tty)
-		return;
 	close(console->in_fd);
 	close(console->out_fd);
 	close(console->quit_fd);

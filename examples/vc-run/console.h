@@ -19,11 +19,6 @@ struct console {
 	struct termios cooked; /* as it was found */
 };
 
-#define CONSOLE_NONE                                     \
-	{                                                \
-		.in_fd = -1, .out_fd = -1, .quit_fd = -1 \
-	}
-
 /*
  * Opens "stdio", "pty", "file:PATH", "unix:PATH" or "null"; -errno, -EINVAL for anything else.
  * @is_dry: the same, but nothing is opened.

@@ -61,7 +61,7 @@ int reader_prefix(struct reader *reader, const char *prefix)
 	return reader_fault(reader, "%.120s: %s", prefix, was);
 }
 
-static int parse_number(struct reader *reader, const char *text, int64_t min, int64_t max,
+static int parse_number(struct reader *reader, const char *text, const struct field *field,
 			int64_t *ret)
 {
 	char *end;
@@ -70,14 +70,17 @@ static int parse_number(struct reader *reader, const char *text, int64_t min, in
 	errno = 0;
 	value = strtoll(text, &end, 0);
 	if (end == text || *end != '\0' || isspace((unsigned char)text[0]) || errno != 0 ||
-	    value < min || value > max)
-		return reader_fault(reader, "'%.60s': a number from %lld to %lld expected", text,
-				    (long long)min, (long long)max);
+	    value < field->min || value > field->max)
+		return field->choices != NULL
+			       ? reader_fault(reader, "'%.60s': %s expected", text, field->choices)
+			       : reader_fault(reader,
+					      "'%.60s': a number from %lld to %lld expected", text,
+					      (long long)field->min, (long long)field->max);
 	*ret = value;
 	return 0;
 }
 
-static int parse_size(struct reader *reader, const char *text, uint64_t *ret)
+static int parse_size(struct reader *reader, const char *text, int64_t min, uint64_t *ret)
 {
 	static const char units[] = "KMGT";
 	const char *unit;
@@ -93,10 +96,9 @@ static int parse_size(struct reader *reader, const char *text, uint64_t *ret)
 		end++;
 	}
 	if (!isdigit((unsigned char)text[0]) || *end != '\0' || errno != 0 ||
-	    value > (UINT64_MAX >> shift))
-		return reader_fault(
-			reader, "'%.60s': a size expected: bytes, or a number with K, M, G or T",
-			text);
+	    value > (UINT64_MAX >> shift) || (value == 0 && min > 0))
+		return reader_fault(reader, "'%.60s': a size%s expected: bytes, or with K, M, G, T",
+				    text, min > 0 ? " above 0" : "");
 	*ret = (uint64_t)value << shift;
 	return 0;
 }
@@ -182,9 +184,9 @@ static int set_value(struct reader *reader, const struct field *field, void *at,
 		*(const char **)at = reader_keep(reader, value, strlen(value));
 		return *(const char **)at != NULL ? 0 : -1;
 	case FIELD_NUMBER:
-		return parse_number(reader, value, field->min, field->max, at);
+		return parse_number(reader, value, field, at);
 	case FIELD_SIZE:
-		return parse_size(reader, value, at);
+		return parse_size(reader, value, field->min, at);
 	case FIELD_SWITCH:
 		return parse_choice(reader, "on|off", value, at);
 	case FIELD_CHOICE:
@@ -220,7 +222,8 @@ int fields_set_text(struct reader *reader, const struct field *fields, void *obj
 	if (copy == NULL)
 		return -1;
 	while ((name = strsep(&copy, ",")) != NULL) {
-		bool is_word = name[0] == '+' || name[0] == '-';
+		bool is_word = (name[0] == '+' || name[0] == '-') &&
+			       field_find(fields, "features") != NULL;
 		char *value = is_word ? name : strchr(name, '=');
 		const struct field *field;
 

@@ -19,7 +19,7 @@ struct reader {
 enum field_type {
 	FIELD_TEXT,    /* const char * */
 	FIELD_NUMBER,  /* int64_t, from min to max */
-	FIELD_SIZE,    /* uint64_t: bytes, or with K, M, G, T */
+	FIELD_SIZE,    /* uint64_t: bytes, or with K, M, G, T; not 0 if min is not */
 	FIELD_SWITCH,  /* int: enum switch_value */
 	FIELD_CHOICE,  /* int: 0 = not given, else 1 + index of the choice */
 	FIELD_SET,     /* struct bits: "0-3:8", each up to max */
@@ -52,7 +52,7 @@ struct field {
 	enum field_type type;
 	size_t off; /* of the value in the object */
 	int64_t min, max;
-	const char *choices; /* "stop|reboot" */
+	const char *choices; /* "stop|reboot"; of a number: what is told to be valid, or NULL */
 };
 
 /* Sets one value of the object. Both: 0, or -1 and reader->fault. */

@@ -146,11 +146,11 @@ static int set_boot(struct vc_vm *vm, struct options *options)
 		.cmdline = options->append,
 	};
 
-	if (options->kernel == NULL && choice(options->hypervisor) == VC_BACKEND_FAKE)
-		return 0;
-	if (options->kernel == NULL)
-		return reader_fault(&options->reader, "--kernel: needed: there is nothing to boot");
-	return vc_vm_set_boot(vm, &boot);
+	if (options->kernel != NULL)
+		return vc_vm_set_boot(vm, &boot);
+	return choice(options->hypervisor) == VC_BACKEND_FAKE
+		       ? 0
+		       : reader_fault(&options->reader, "--kernel: needed: nothing to boot");
 }
 
 static int configure(struct options *options, struct vc_vm *vm, struct vc_stream **stream)

@@ -6,6 +6,7 @@
 #include <libvirtcore/libvirtcore.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -161,10 +162,8 @@ static int run_vm(struct program *program)
 	if (program->path != NULL)
 		fprintf(stderr, "vc-run: console: %s\n", program->path);
 	console_set_raw(&program->console);
-	if (vc_vm_start(program->vm) < 0) {
-		console_restore(&program->console);
+	if (vc_vm_start(program->vm) < 0)
 		return fail(vc_error_message());
-	}
 	follow(program);
 	console_restore(&program->console);
 	(void)vc_vm_explain(program->vm, print_line, stderr);
@@ -175,7 +174,7 @@ static int run_vm(struct program *program)
 
 static int run_options(struct program *program)
 {
-	const char *spec = program->options->console;
+	const char *spec = program->options->console, *fault = program->options->reader.fault;
 	bool is_dry = program->options->dry_run != 0;
 	int r;
 
@@ -194,19 +193,21 @@ static int run_options(struct program *program)
 		return fail(vc_error_message()[0] != '\0' ? vc_error_message() : strerror(-r));
 	program->path = vc_stream_path(program->stream);
 	r = machine_create(program->options, program->host, &program->stream, &program->vm);
-	if (r < 0 && program->options->reader.fault[0] != '\0')
-		return fail(program->options->reader.fault);
 	if (r < 0)
-		return fail(vc_error_message());
+		return fail(fault[0] != '\0' ? fault : vc_error_message());
 	return is_dry ? dry_run(program) : run_vm(program);
 }
 
 int main(int argc, char **argv)
 {
 	static struct options options; /* long lists, of which only pages in use come to be */
-	struct program program = { .options = &options, .console = CONSOLE_NONE, .signal_fd = -1 };
-	int code = 0;
+	struct program program = { .options = &options, .signal_fd = -1 };
+	int code = 0, fd;
 
+	while ((fd = open("/dev/null", O_RDWR)) >= 0 && fd <= STDERR_FILENO)
+		; /* none of ours must become one of the standard three */
+	close(fd);
+	program.console = (struct console){ .in_fd = -1, .out_fd = -1, .quit_fd = -1 };
 	options.nr_cpus = 1;
 	options.console = "stdio";
 	if (args_parse(&options, argc, argv) < 0)
@@ -217,6 +218,8 @@ int main(int argc, char **argv)
 		printf("vc-run %d.%d.%d\n", VC_VERSION_MAJOR, VC_VERSION_MINOR, VC_VERSION_PATCH);
 	else
 		code = run_options(&program);
+	if (fflush(stdout) != 0 || ferror(stdout))
+		code = fail("standard output: not all could be written");
 	vc_vm_destroy(program.vm);
 	vc_stream_close(program.stream);
 	console_close(&program.console);

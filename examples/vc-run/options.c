@@ -23,7 +23,7 @@ const struct field option_fields[] = {
 	{ "initrd", FIELD_TEXT, OF(options, initrd), 0, 0, NULL },
 	{ "append", FIELD_TEXT, OF(options, append), 0, 0, NULL },
 	{ "console", FIELD_TEXT, OF(options, console), 0, 0, NULL },
-	{ "cpus", FIELD_NUMBER, OF(options, nr_cpus), 0, UINT32_MAX, NULL },
+	{ "cpus", FIELD_NUMBER, OF(options, nr_cpus), 0, UINT32_MAX, "a number from 1 to 255" },
 	{ "tsc-khz", FIELD_NUMBER, OF(options, tsc_khz), 0, UINT32_MAX, NULL },
 	{ "halt-poll-ns", FIELD_NUMBER, OF(options, halt_poll_ns), -1, UINT32_MAX, NULL },
 	{ "hypervisor", FIELD_CHOICE, OF(options, hypervisor), 0, 0, "auto|kvm|xen|fake" },
@@ -35,9 +35,9 @@ const struct field option_fields[] = {
 };
 
 static const struct field memory_fields[] = {
-	{ "size", FIELD_SIZE, OF(memory, size_bytes), 0, 0, NULL },
+	{ "size", FIELD_SIZE, OF(memory, size_bytes), 1, 0, NULL },
 	{ "kind", FIELD_CHOICE, OF(memory, kind), 0, 0, "anon|memfd|hugetlb|file" },
-	{ "page", FIELD_SIZE, OF(memory, page_bytes), 0, 0, NULL },
+	{ "page", FIELD_SIZE, OF(memory, page_bytes), 1, 0, NULL },
 	{ "path", FIELD_TEXT, OF(memory, path), 0, 0, NULL },
 	{ "offset", FIELD_SIZE, OF(memory, offset_bytes), 0, 0, NULL },
 	{ "private", FIELD_SWITCH, OF(memory, is_private), 0, 0, NULL },
