@@ -11,6 +11,20 @@ struct shape {
 	uint32_t sockets, dies, cores, threads;
 };
 
+/* AMD's CPUs tell dies elsewhere (0x8000001e): they have no leaf 0x1f. */
+static bool has_die_leaf(void)
+{
+	FILE *f = fopen("/proc/cpuinfo", "re");
+	bool is_intel = false;
+	char line[256];
+
+	assert_non_null(f);
+	while (!is_intel && fgets(line, sizeof(line), f))
+		is_intel = strstr(line, "GenuineIntel") != NULL;
+	fclose(f);
+	return is_intel;
+}
+
 /* The line of vCPU @idx: four registers of each leaf, as hexadecimal. */
 static void expect_leaves(struct machine *m, uint32_t idx, uint32_t id, const struct shape *s)
 {
@@ -28,7 +42,7 @@ static void expect_leaves(struct machine *m, uint32_t idx, uint32_t id, const st
 	snprintf(text, sizeof(text), " b.0=%x,%x,100,%x b.1=%x,%x,201,%x", core_shift, s->threads,
 		 id, socket_shift, all, id);
 	console_wait(m, text);
-	if (s->dies == 1)
+	if (s->dies == 1 || !has_die_leaf())
 		return;
 	snprintf(text, sizeof(text), " 1f.0=%x,%x,100,%x 1f.1=%x,%x,201,%x", core_shift, s->threads,
 		 id, die_shift, s->cores * s->threads, id);
