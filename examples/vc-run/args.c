@@ -112,9 +112,8 @@ void args_help(void)
 {
 	struct argp argp = {
 		.options = argp_options,
-		.doc = "Run a virtual machine.\vExit codes: 0 power-off, 1 error before the guest "
-		       "ran, 2 reset, 3 triple fault, 4 panic, 5 internal error, 6 halted for "
-		       "good, 32+N debug exit with code N (0: 0), 128+N signal N. See vc-run(1).",
+		.doc = "Run a virtual machine.\vExit codes: 0 power-off, 1 error, 2 reset, 3 triple "
+		       "fault, 4 panic, 5 internal error, 6 halted, 32+N debug exit, 128+N signal.",
 	};
 
 	argp_help(&argp, stdout,

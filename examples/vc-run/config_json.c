@@ -14,12 +14,6 @@
 
 #define CONFIG_BYTES_MAX (1u << 20)
 
-/* Where the walk stands. */
-struct walk {
-	struct options *options;
-	char place[96];
-};
-
 static const char *expected(enum field_type type)
 {
 	if (type == FIELD_NUMBER || type == FIELD_NUMBERS || type == FIELD_SWITCH)
@@ -50,11 +44,11 @@ static const char *text_of(enum field_type type, struct json_object *value, char
 	}
 }
 
-static int set_members(struct walk *walk, const struct field *fields, void *object,
+static int set_members(struct options *options, const struct field *fields, void *object,
 		       struct json_object *value);
 
 /* A field of the object, or at the top level one more object of a list. */
-static int set_one(struct walk *walk, const struct field *field, const struct list *list,
+static int set_one(struct options *options, const struct field *field, const struct list *list,
 		   void *object, struct json_object *value)
 {
 	bool is_object = field == NULL && json_object_is_type(value, json_type_object);
@@ -64,40 +58,40 @@ static int set_one(struct walk *walk, const struct field *field, const struct li
 	int r;
 
 	if (text == NULL && !is_object)
-		return reader_fault(&walk->options->reader, "%s: %s found, %s expected",
-				    walk->place, json_type_to_name(json_object_get_type(value)),
+		return reader_fault(&options->reader, "%s: %s found, %s expected", options->place,
+				    json_type_to_name(json_object_get_type(value)),
 				    field != NULL ? expected(field->type) : "string or object");
 	if (field == NULL)
-		object = list_begin(walk->options, list);
+		object = list_begin(options, list);
 	if (is_object && object != NULL)
-		return set_members(walk, list->fields, object, value);
+		return set_members(options, list->fields, object, value);
 	if (field != NULL)
-		r = field_set(&walk->options->reader, field, object, text);
+		r = field_set(&options->reader, field, object, text);
 	else
-		r = object != NULL ? list_set_text(walk->options, list, object, text) : -1;
-	return r < 0 ? reader_prefix(&walk->options->reader, walk->place) : 0;
+		r = object != NULL ? list_set_text(options, list, object, text) : -1;
+	return r < 0 ? reader_prefix(&options->reader, options->place) : 0;
 }
 
-static int set_each(struct walk *walk, const struct field *field, const struct list *list,
+static int set_each(struct options *options, const struct field *field, const struct list *list,
 		    void *object, struct json_object *array)
 {
-	size_t len = strlen(walk->place);
+	size_t len = strlen(options->place);
 	int r = 0;
 
 	for (size_t i = 0; i < json_object_array_length(array) && r == 0; i++) {
-		snprintf(walk->place + len, sizeof(walk->place) - len, "[%zu]", i);
-		r = set_one(walk, field, list, object, json_object_array_get_idx(array, i));
+		snprintf(options->place + len, sizeof(options->place) - len, "[%zu]", i);
+		r = set_one(options, field, list, object, json_object_array_get_idx(array, i));
 	}
-	walk->place[len] = '\0';
+	options->place[len] = '\0';
 	return r;
 }
 
-static int set_members(struct walk *walk, const struct field *fields, void *object,
+static int set_members(struct options *options, const struct field *fields, void *object,
 		       struct json_object *value)
 {
 	struct json_object_iterator it = json_object_iter_begin(value);
 	struct json_object_iterator end = json_object_iter_end(value);
-	size_t len = strlen(walk->place);
+	size_t len = strlen(options->place);
 	int r = 0;
 
 	for (; r == 0 && !json_object_iter_equal(&it, &end); json_object_iter_next(&it)) {
@@ -109,16 +103,16 @@ static int set_members(struct walk *walk, const struct field *fields, void *obje
 				  (field != NULL &&
 				   (field->type == FIELD_NUMBERS || field->type == FIELD_WORDS));
 
-		snprintf(walk->place + len, sizeof(walk->place) - len, "%s%.40s", len ? "." : "",
-			 key);
+		snprintf(options->place + len, sizeof(options->place) - len, "%s%.40s",
+			 len ? "." : "", key);
 		if (field == NULL && list == NULL)
-			r = reader_fault(&walk->options->reader, "%s: no such key", walk->place);
+			r = reader_fault(&options->reader, "%s: no such key", options->place);
 		else if (is_several && json_object_is_type(member, json_type_array))
-			r = set_each(walk, field, list, object, member);
+			r = set_each(options, field, list, object, member);
 		else
-			r = set_one(walk, field, list, object, member);
+			r = set_one(options, field, list, object, member);
 	}
-	walk->place[len] = '\0';
+	options->place[len] = '\0';
 	return r;
 }
 
@@ -137,7 +131,6 @@ static int bad_syntax(struct options *options, const char *text, size_t off, con
 /* @text ends with a zero byte behind @len others. */
 int config_json_parse(struct options *options, const char *path, const char *text, size_t len)
 {
-	struct walk walk = { .options = options };
 	struct json_tokener *tokener = json_tokener_new();
 	struct json_object *root;
 	enum json_tokener_error error;
@@ -163,7 +156,7 @@ int config_json_parse(struct options *options, const char *path, const char *tex
 	else if (!json_object_is_type(root, json_type_object))
 		r = bad_syntax(options, text, 0, "an object expected");
 	else
-		r = set_members(&walk, option_fields, options, root);
+		r = set_members(options, option_fields, options, root);
 	json_object_put(root);
 	json_tokener_free(tokener);
 	return r < 0 ? reader_prefix(&options->reader, path) : 0;
@@ -174,12 +167,10 @@ int config_json_load(struct options *options, const char *path)
 	FILE *file = fopen(path, "re");
 	char *text = calloc(1, CONFIG_BYTES_MAX + 2);
 	size_t len = file != NULL && text != NULL ? fread(text, 1, CONFIG_BYTES_MAX + 1, file) : 0;
-	int r = -1;
+	int r = file == NULL || text == NULL || ferror(file)
+			? reader_fault(&options->reader, "%.120s: %s", path, strerror(errno))
+			: config_json_parse(options, path, text, len);
 
-	if (file == NULL || text == NULL || ferror(file))
-		(void)reader_fault(&options->reader, "%.120s: %s", path, strerror(errno));
-	else
-		r = config_json_parse(options, path, text, len);
 	free(text);
 	if (file != NULL)
 		fclose(file);

@@ -25,9 +25,7 @@ static int reopen(const char *path, int fd, int flags)
 
 static bool is_ready(int fd, short events)
 {
-	struct pollfd one = { .fd = fd, .events = events };
-
-	return poll(&one, 1, 0) > 0;
+	return poll(&(struct pollfd){ .fd = fd, .events = events }, 1, 0) > 0;
 }
 
 /* Takes Ctrl-A sequences out of what was typed: x quits, Ctrl-A is itself, else both keys count. */

@@ -28,7 +28,6 @@ enum field_type {
 };
 
 enum switch_value { SWITCH_UNSET = 0, SWITCH_ON = 1, SWITCH_OFF = 2 };
-
 #define BITS_MAX    1024
 #define NUMBERS_MAX 64
 #define WORDS_MAX   64
@@ -64,7 +63,6 @@ int field_set(struct reader *reader, const struct field *field, void *object, co
  */
 int fields_set_text(struct reader *reader, const struct field *fields, void *object,
 		    const char *text);
-
 const struct field *field_find(const struct field *fields, const char *name);
 
 char *reader_keep(struct reader *reader, const char *text, size_t len);

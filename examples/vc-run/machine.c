@@ -24,8 +24,7 @@ static const struct vc_fake_step fake_steps[] = {
 	{ .kind = VC_EXIT_POWER_OFF },
 };
 static const struct vc_fake_step *const fake_scripts[] = { fake_steps };
-static const size_t fake_lengths[] = { 2 };
-static const struct vc_fake_script fake = { fake_scripts, fake_lengths, 1, 0 };
+static const struct vc_fake_script fake = { fake_scripts, (const size_t[]){ 2 }, 1, 0 };
 
 /* A choice as the library's enum has it; not given is its zero. */
 static int choice(int value)
@@ -35,11 +34,10 @@ static int choice(int value)
 
 int machine_open_host(struct options *options, struct vc_host **ret_host)
 {
-	struct vc_host_config cfg = { .size = sizeof(cfg),
-				      .backend = (enum vc_backend)choice(options->hypervisor) };
+	const int backend = choice(options->hypervisor);
+	struct vc_host_config cfg = { .size = sizeof(cfg), .backend = (enum vc_backend)backend };
 
-	if (choice(options->hypervisor) == VC_BACKEND_FAKE)
-		cfg.fake = &fake;
+	cfg.fake = backend == VC_BACKEND_FAKE ? &fake : NULL;
 	return vc_host_open(&cfg, ret_host);
 }
 

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/signalfd.h>
+#include <time.h>
 #include <unistd.h>
 
 enum exit_code {
@@ -33,6 +34,8 @@ struct program {
 	int signal_fd;
 	int signal; /* that ended us, or 0 */
 	bool has_panicked;
+	unsigned int nr_told; /* lines about the guest, and in which second */
+	time_t told_at;
 	int code; /* exit code that the last event asks for */
 };
 
@@ -103,6 +106,17 @@ static int exit_code(const struct program *program, const struct vc_event *event
 	return codes[event->kind];
 }
 
+/* A guest may reset for ever: at most ten lines a second, then how many were held back. */
+static bool may_tell(struct program *program, time_t now)
+{
+	if (now != program->told_at && program->nr_told > 10)
+		fprintf(stderr, "vc-run: guest: %u lines held back\n", program->nr_told - 10);
+	if (now != program->told_at)
+		program->nr_told = 0;
+	program->told_at = now;
+	return ++program->nr_told <= 10;
+}
+
 static void take_events(struct program *program)
 {
 	struct vc_event event = { .size = sizeof(event) };
@@ -116,7 +130,9 @@ static void take_events(struct program *program)
 				(void)vc_vm_stop(program->vm);
 		}
 		if (event.kind != VC_EVENT_POWERED_OFF && event.kind != VC_EVENT_DEBUG_EXIT &&
-		    event.kind != VC_EVENT_STOPPED)
+		    event.kind != VC_EVENT_STOPPED &&
+		    (program->options->on_reset != 1 + VC_ON_RESET_REBOOT ||
+		     may_tell(program, time(NULL))))
 			fprintf(stderr, "vc-run: guest: %s%s%s\n", vc_event_name(event.kind),
 				event.text[0] != '\0' ? ": " : "", event.text);
 	}
@@ -144,6 +160,7 @@ static void follow(struct program *program)
 			(void)vc_vm_stop(program->vm);
 		take_events(program);
 	} while (!is_last);
+	(void)may_tell(program, 0);
 }
 
 static int dry_run(struct program *program)

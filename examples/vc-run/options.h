@@ -60,7 +60,8 @@ struct options {
 	/* lists that the command line has begun: it replaces those of the file */
 	bool is_command_line;
 	uint32_t begun;
-	int next_arg; /* index of the argument that is read next */
+	int next_arg;	/* index of the argument that is read next */
+	char place[96]; /* of the configuration file: where the reading stands */
 };
 
 /* A list of objects at the top level; NULL: the name is that of a single value, or of nothing. */
@@ -69,7 +70,6 @@ struct list {
 	const struct field *fields;
 	size_t off, item_size, max, nr_off; /* of the array in struct options */
 };
-
 extern const struct field option_fields[], run_fields[];
 
 const struct list *list_find(const char *name);
@@ -89,7 +89,6 @@ int config_json_parse(struct options *options, const char *path, const char *tex
 struct vc_host;
 struct vc_stream;
 struct vc_vm;
-
 /* machine.c: 0, or negative with options->reader.fault or, if that is empty, the library's message */
 int machine_open_host(struct options *options, struct vc_host **ret_host);
 /* *stream is taken over and set to NULL as soon as the VM owns it. */
