@@ -35,17 +35,14 @@ enum switch_value { SWITCH_UNSET = 0, SWITCH_ON = 1, SWITCH_OFF = 2 };
 struct bits {
 	uint64_t words[BITS_MAX / 64];
 };
-
 struct numbers {
 	uint8_t values[NUMBERS_MAX];
 	size_t nr;
 };
-
 struct words {
 	const char *words[WORDS_MAX];
 	size_t nr;
 };
-
 struct field {
 	const char *name; /* NULL ends a table */
 	enum field_type type;

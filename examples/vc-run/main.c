@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -174,10 +175,17 @@ static int dry_run(struct program *program)
 
 static int run_vm(struct program *program)
 {
+	struct stat st;
+
 	if (vc_vm_build(program->vm) < 0)
 		return fail(vc_error_message());
 	if (program->path != NULL)
 		fprintf(stderr, "vc-run: console: %s\n", program->path);
+	/* Linux, going by the size; test guests are small and get through. */
+	if (!vc_host_has(program->host, VC_CAP_HARDWARE) && program->options->kernel != NULL &&
+	    stat(program->options->kernel, &st) == 0 && st.st_size >= 1 << 20)
+		fprintf(stderr,
+			"vc-run: warning: no VT-x or SVM here: the host emulates the kernel's code; Linux may hang\n");
 	console_set_raw(&program->console);
 	if (vc_vm_start(program->vm) < 0)
 		return fail(vc_error_message());

@@ -20,7 +20,6 @@ struct memory {
 	int64_t prefault_threads, node;
 	struct bits host_nodes;
 };
-
 /* --cpu */
 struct cpu {
 	const char *model;
@@ -28,19 +27,16 @@ struct cpu {
 	int64_t sockets, dies, cores, threads;
 	int nested; /* enum switch_value */
 };
-
 /* --node */
 struct node {
 	struct bits cpus;
 	struct numbers distances;
 };
-
 /* --pin */
 struct pin {
 	int64_t cpu;
 	struct bits host;
 };
-
 /* Choices are in the order of the library's enums; 0 = not given, so each is one more. */
 struct options {
 	struct reader reader;
