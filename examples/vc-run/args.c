@@ -4,7 +4,6 @@
  * errors are told here.
  */
 #include "options.h"
-
 #include <argp.h>
 #include <stdio.h>
 #include <string.h>

@@ -4,7 +4,6 @@
  * Complaints name the place: LINE:COLUMN where the text is no JSON, else a path as memory[1].size.
  */
 #include "options.h"
-
 #include <errno.h>
 #include <inttypes.h>
 #include <json-c/json.h>

@@ -4,11 +4,11 @@
  * of the escape key; anything else the library does.
  */
 #include "console.h"
-
 #include <libvirtcore/libvirtcore.h>
 
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -129,6 +129,12 @@ int console_open(struct console *console, const char *spec, bool is_dry,
 	} else if (strcmp(spec, "null") != 0) {
 		return -EINVAL;
 	}
+	if (is_dry && cfg.path != NULL && access(cfg.path, F_OK) == 0)
+		r = cfg.kind == VC_STREAM_UNIX	 ? -EADDRINUSE
+		    : access(cfg.path, W_OK) < 0 ? -errno
+						 : 0;
+	else if (is_dry && cfg.path != NULL && access(dirname(strdupa(cfg.path)), W_OK | X_OK) < 0)
+		r = -errno;
 	if (is_dry)
 		cfg = (struct vc_stream_config){ .size = sizeof(cfg), .kind = VC_STREAM_NULL };
 	return r < 0 ? r : vc_stream_open(&cfg, ret_stream);

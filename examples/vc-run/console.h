@@ -21,7 +21,7 @@ struct console {
 
 /*
  * Opens "stdio", "pty", "file:PATH", "unix:PATH" or "null"; -errno, -EINVAL for anything else.
- * @is_dry: the same, but nothing is opened.
+ * @is_dry: the same, but nothing is opened; what stands in the way of PATH is told.
  */
 int console_open(struct console *console, const char *spec, bool is_dry,
 		 struct vc_stream **ret_stream);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Values from text: see field.h. */
 #include "field.h"
-
 #include <ctype.h>
 #include <errno.h>
 #include <stdarg.h>

@@ -4,10 +4,8 @@
  * be is the library's to judge.
  */
 #include "options.h"
-
 #include <libvirtcore/fake.h>
 #include <libvirtcore/libvirtcore.h>
-
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>

@@ -2,7 +2,6 @@
 /* vc-run: runs one virtual machine. It parses and prints; the rest is the library's. */
 #include "console.h"
 #include "options.h"
-
 #include <libvirtcore/libvirtcore.h>
 
 #include <errno.h>
@@ -214,8 +213,9 @@ static int run_options(struct program *program)
 	r = console_open(&program->console, spec, is_dry, &program->stream);
 	if (r == -EINVAL)
 		return fail("--console: stdio, pty, file:PATH, unix:PATH or null expected");
-	if (r < 0)
-		return fail(vc_error_message()[0] != '\0' ? vc_error_message() : strerror(-r));
+	if (r < 0 &&
+	    reader_fault(&program->options->reader, "--console: %.120s: %s", spec, strerror(-r)))
+		return fail(vc_error_message()[0] != '\0' ? vc_error_message() : fault);
 	program->path = vc_stream_path(program->stream);
 	r = machine_create(program->options, program->host, &program->stream, &program->vm);
 	if (r < 0)

@@ -4,7 +4,6 @@
  * and in a configuration file.
  */
 #include "options.h"
-
 #include <string.h>
 
 #define OF(type, member) offsetof(struct type, member)

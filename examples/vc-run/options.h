@@ -10,7 +10,6 @@
 #define MEMORIES_MAX 64
 #define NODES_MAX    64
 #define PINS_MAX     255
-
 /* --memory */
 struct memory {
 	uint64_t size_bytes, page_bytes, offset_bytes;
