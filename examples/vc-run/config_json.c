@@ -31,7 +31,8 @@ static const char *text_of(enum field_type type, struct json_object *value, char
 	case json_type_string:
 		text = json_object_get_string(value);
 		/* A zero byte inside would cut the text short. */
-		is_number |= strlen(text) != (size_t)json_object_get_string_len(value);
+		if (strlen(text) != (size_t)json_object_get_string_len(value))
+			return NULL;
 		return is_number || type == FIELD_SWITCH ? NULL : text;
 	case json_type_int:
 		snprintf(buf, size, "%" PRId64, json_object_get_int64(value));
