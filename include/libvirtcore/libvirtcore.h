@@ -18,6 +18,7 @@
 #include <libvirtcore/runner.h>
 #include <libvirtcore/snapshot.h>
 #include <libvirtcore/stream.h>
+#include <libvirtcore/throttle.h>
 #include <libvirtcore/types.h>
 #include <libvirtcore/vcpu.h>
 #include <libvirtcore/vcpu_state.h>

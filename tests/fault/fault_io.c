@@ -4,6 +4,7 @@
 #include "unit.h"
 
 #include <libvirtcore/stream.h>
+#include <libvirtcore/throttle.h>
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -77,13 +78,29 @@ static void file_and_socket(void **state)
 	assert_int_equal(rmdir(dir), 0);
 }
 
+static int make_throttle(void *opaque)
+{
+	struct vc_throttle_config cfg = { .size = sizeof(cfg), .ops_per_s = 1 };
+	struct vc_throttle *throttle = NULL;
+	int r = vc_throttle_create(&cfg, &throttle);
+
+	(void)opaque;
+	vc_throttle_destroy(throttle);
+	return r;
+}
+
+static void throttle(void **state)
+{
+	(void)state;
+	assert_int_equal(fault_each(&(struct fault_config){ .fn = make_throttle }), 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(null_stream),
-		cmocka_unit_test(descriptors),
-		cmocka_unit_test(pty),
-		cmocka_unit_test(file_and_socket),
+		cmocka_unit_test(null_stream), cmocka_unit_test(descriptors),
+		cmocka_unit_test(pty),	       cmocka_unit_test(file_and_socket),
+		cmocka_unit_test(throttle),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
