@@ -1,141 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * x86 state of KVM vCPUs, between the library's forms and KVM's structs, field by field; and the two
- * tables that a host is asked for late (supported CPUID, MSRs to save). vCPU's thread, or any while
- * the vCPU does not run; tables under the host's lock. Leaves out the order in which state is put
- * back (state_x86.c). [KVM 4.11-4.35]
+ * x86 state of KVM vCPUs, between the library's forms and KVM's structs, field by field. vCPU's thread,
+ * or any while the vCPU does not run. Leaves out the order in which state is put back (state_x86.c)
+ * and which MSRs there are (kvm_tables.c). [KVM 4.11-4.35]
  */
 #include "kvm.h"
 
 #include <assert.h>
 #include <string.h>
 
-#define CPUID_KVM_FEATURES 0x40000001u
-#define CPUID_BRAND_FIRST  0x80000002u
-#define CPUID_BRAND_LAST   0x80000004u
-#define HYPERVISOR_BIT	   (1u << 31) /* 1.ECX */
-#define VMX_BIT		   (1u << 5)  /* leaf 1, ECX */
-#define SVM_BIT		   (1u << 2)  /* leaf 0x80000001, ECX */
-#define TSC_DEADLINE_BIT   (1u << 24) /* leaf 1, ECX */
-#define KVM_STEAL_TIME_BIT (1u << 5)
-#define MSRS_MAX	   1024u
-#define CHUNK		   32u
+#define CHUNK 32u /* MSRs a call */
 
 #ifndef KVM_VCPUEVENT_VALID_TRIPLE_FAULT
 #error "Linux 6.0 headers or newer are needed"
 #endif
-
-/* What the CPU itself says to this process. */
-static void ask_cpu(struct vc__cpuid_leaf *leaf)
-{
-	__asm__("cpuid"
-		: "=a"(leaf->eax), "=b"(leaf->ebx), "=c"(leaf->ecx), "=d"(leaf->edx)
-		: "a"(leaf->function), "c"(0));
-}
-
-bool vc__kvm_cpu_has_hardware(void)
-{
-	struct vc__cpuid_leaf basic = { .function = 1 }, top = { .function = 0x80000000u };
-	struct vc__cpuid_leaf extended = { .function = 0x80000001u };
-
-	ask_cpu(&basic);
-	ask_cpu(&top);
-	if (top.eax >= extended.function)
-		ask_cpu(&extended);
-	return basic.ecx & VMX_BIT || extended.ecx & SVM_BIT;
-}
-
-/* A leaf as KVM offers it, and what KVM leaves to its user: the hypervisor bit, the CPU's name. */
-static struct vc__cpuid_leaf offered_leaf(const struct kvm_cpuid_entry2 *e)
-{
-	struct vc__cpuid_leaf leaf = {
-		.function = e->function,
-		.index = e->index,
-		.has_index = e->flags & KVM_CPUID_FLAG_SIGNIFCANT_INDEX,
-		.eax = e->eax,
-		.ebx = e->ebx,
-		.ecx = e->ecx,
-		.edx = e->edx,
-	};
-
-	if (leaf.function == 1)
-		leaf.ecx |= HYPERVISOR_BIT;
-	if (leaf.function >= CPUID_BRAND_FIRST && leaf.function <= CPUID_BRAND_LAST)
-		ask_cpu(&leaf);
-	return leaf;
-}
-
-static int load_cpuid(struct vc__kvm_host *kvm)
-{
-	size_t bytes =
-		sizeof(struct kvm_cpuid2) + VC__CPUID_LEAVES_MAX * sizeof(struct kvm_cpuid_entry2);
-	vc_auto_free struct kvm_cpuid2 *all = calloc(1, bytes);
-	uint64_t late = 0;
-
-	if (!all)
-		return vc__no_memory("host", "a table of the host");
-	all->nent = VC__CPUID_LEAVES_MAX;
-	if (ioctl(kvm->fd, KVM_GET_SUPPORTED_CPUID, all) < 0)
-		return vc_error_set(-errno, "kvm", "host", "KVM_GET_SUPPORTED_CPUID: %s",
-				    strerrordesc_np(errno));
-	struct vc__cpuid_leaf *leaves = calloc(all->nent, sizeof(*leaves));
-	if (!leaves)
-		return vc__no_memory("host", "a table of the host");
-	kvm->host.limits[VC_LIMIT_GPA_BITS] = 36;
-	for (uint32_t i = 0; i < all->nent; i++) {
-		const struct kvm_cpuid_entry2 *e = &all->entries[i];
-
-		leaves[i] = offered_leaf(e);
-		if ((e->function == 1 && e->ecx & VMX_BIT) ||
-		    (e->function == 0x80000001u && e->ecx & SVM_BIT))
-			late |= 1ull << VC_CAP_NESTED;
-		if (e->function == CPUID_KVM_FEATURES && e->eax & KVM_STEAL_TIME_BIT)
-			late |= 1ull << VC_CAP_STEAL_TIME;
-		if (e->function == 0x80000008u && e->eax & 0xff)
-			kvm->host.limits[VC_LIMIT_GPA_BITS] = e->eax & 0xff;
-	}
-	if (ioctl(kvm->fd, KVM_CHECK_EXTENSION, KVM_CAP_NESTED_STATE) <= 0)
-		late &= ~(1ull << VC_CAP_NESTED);
-	/* older kernels tell this by an extension only [KVM KVM_CAP_TSC_DEADLINE_TIMER] */
-	for (uint32_t i = 0; i < all->nent; i++)
-		if (leaves[i].function == 1 &&
-		    ioctl(kvm->fd, KVM_CHECK_EXTENSION, KVM_CAP_TSC_DEADLINE_TIMER) > 0)
-			leaves[i].ecx |= TSC_DEADLINE_BIT;
-	kvm->host.late_has = late;
-	kvm->host.leaves = leaves;
-	kvm->host.nr_leaves = all->nent;
-	return 0;
-}
-
-static int load_msrs(struct vc__kvm_host *kvm)
-{
-	vc_auto_free struct kvm_msr_list *list = calloc(1, sizeof(*list) + MSRS_MAX * 4);
-
-	if (!list)
-		return vc__no_memory("host", "a table of the host");
-	list->nmsrs = MSRS_MAX;
-	if (ioctl(kvm->fd, KVM_GET_MSR_INDEX_LIST, list) < 0)
-		return vc_error_set(-errno, "kvm", "host", "KVM_GET_MSR_INDEX_LIST: %s",
-				    strerrordesc_np(errno));
-	uint32_t *msrs = calloc(list->nmsrs + 1u, sizeof(*msrs));
-	if (!msrs)
-		return vc__no_memory("host", "a table of the host");
-	memcpy(msrs, list->indices, list->nmsrs * sizeof(*msrs));
-	kvm->host.msrs = msrs;
-	kvm->host.nr_msrs = list->nmsrs;
-	return 0;
-}
-
-int vc__kvm_host_load(struct vc_host *host, enum vc__host_table table)
-{
-	switch (table) {
-	case VC__TABLE_CPUID:
-		return load_cpuid(vc__kvm_host(host));
-	case VC__TABLE_MSRS:
-		return load_msrs(vc__kvm_host(host));
-	}
-	return -EINVAL;
-}
 
 int vc__kvm_vcpu_cpuid(struct vc_vcpu *vcpu, const struct vc__cpuid_leaf *leaves, size_t nr)
 {
@@ -167,111 +45,52 @@ static_assert(offsetof(struct vc_x86_regs, rsp) == offsetof(struct kvm_regs, rsp
 static_assert(offsetof(struct vc_x86_regs, r15) == offsetof(struct kvm_regs, r15), "r15");
 static_assert(offsetof(struct vc_x86_regs, rflags) == offsetof(struct kvm_regs, rflags), "rflags");
 
-static int get_regs(int fd, struct vc_x86_regs *ret)
+static int get_regs(struct vc_vcpu *vcpu, void *buf)
 {
-	struct kvm_regs r;
-
-	if (ioctl(fd, KVM_GET_REGS, &r) < 0)
-		return -errno;
-	memcpy(ret, &r, sizeof(*ret));
-	return 0;
+	return ioctl(vc__kvm_vcpu(vcpu)->fd, KVM_GET_REGS, buf) < 0 ? -errno : 0;
 }
 
-static int set_regs(int fd, const struct vc_x86_regs *regs)
+static int set_regs(struct vc_vcpu *vcpu, const void *buf)
 {
-	struct kvm_regs r;
-
-	memcpy(&r, regs, sizeof(r));
-	return ioctl(fd, KVM_SET_REGS, &r) < 0 ? -errno : 0;
+	return ioctl(vc__kvm_vcpu(vcpu)->fd, KVM_SET_REGS, buf) < 0 ? -errno : 0;
 }
 
-static struct vc_x86_segment from_kvm(const struct kvm_segment *s)
-{
-	return (struct vc_x86_segment){
-		.base = s->base,
-		.limit = s->limit,
-		.selector = s->selector,
-		.type = s->type,
-		.s = s->s,
-		.dpl = s->dpl,
-		.present = s->present,
-		.avl = s->avl,
-		.l = s->l,
-		.db = s->db,
-		.g = s->g,
-		.unusable = s->unusable,
-	};
-}
+/* Names are the same on both sides, so one list of them serves both ways. */
+#define SEGMENT_OF(from)                                                                          \
+	{                                                                                         \
+		.base = (from).base, .limit = (from).limit, .selector = (from).selector,          \
+		.type = (from).type, .s = (from).s, .dpl = (from).dpl, .present = (from).present, \
+		.avl = (from).avl, .l = (from).l, .db = (from).db, .g = (from).g,                 \
+		.unusable = (from).unusable,                                                      \
+	}
+#define SREGS_OF(from)                                                                            \
+	{                                                                                         \
+		.cs = SEGMENT_OF((from).cs), .ds = SEGMENT_OF((from).ds),                         \
+		.es = SEGMENT_OF((from).es), .fs = SEGMENT_OF((from).fs),                         \
+		.gs = SEGMENT_OF((from).gs), .ss = SEGMENT_OF((from).ss),                         \
+		.tr = SEGMENT_OF((from).tr), .ldt = SEGMENT_OF((from).ldt),                       \
+		.gdt = { .base = (from).gdt.base, .limit = (from).gdt.limit },                    \
+		.idt = { .base = (from).idt.base, .limit = (from).idt.limit }, .cr0 = (from).cr0, \
+		.cr2 = (from).cr2, .cr3 = (from).cr3, .cr4 = (from).cr4, .cr8 = (from).cr8,       \
+		.efer = (from).efer, .apic_base = (from).apic_base,                               \
+	}
 
-static struct kvm_segment to_kvm(const struct vc_x86_segment *s)
-{
-	return (struct kvm_segment){
-		.base = s->base,
-		.limit = s->limit,
-		.selector = s->selector,
-		.type = s->type,
-		.s = s->s,
-		.dpl = s->dpl,
-		.present = s->present,
-		.avl = s->avl,
-		.l = s->l,
-		.db = s->db,
-		.g = s->g,
-		.unusable = s->unusable,
-	};
-}
-
-static int get_sregs(int fd, struct vc_x86_sregs *ret)
+static int get_sregs(struct vc_vcpu *vcpu, void *buf)
 {
 	struct kvm_sregs s;
 
-	if (ioctl(fd, KVM_GET_SREGS, &s) < 0)
+	if (ioctl(vc__kvm_vcpu(vcpu)->fd, KVM_GET_SREGS, &s) < 0)
 		return -errno;
-	*ret = (struct vc_x86_sregs){
-		.cs = from_kvm(&s.cs),
-		.ds = from_kvm(&s.ds),
-		.es = from_kvm(&s.es),
-		.fs = from_kvm(&s.fs),
-		.gs = from_kvm(&s.gs),
-		.ss = from_kvm(&s.ss),
-		.tr = from_kvm(&s.tr),
-		.ldt = from_kvm(&s.ldt),
-		.gdt = { .base = s.gdt.base, .limit = s.gdt.limit },
-		.idt = { .base = s.idt.base, .limit = s.idt.limit },
-		.cr0 = s.cr0,
-		.cr2 = s.cr2,
-		.cr3 = s.cr3,
-		.cr4 = s.cr4,
-		.cr8 = s.cr8,
-		.efer = s.efer,
-		.apic_base = s.apic_base,
-	};
+	*(struct vc_x86_sregs *)buf = (struct vc_x86_sregs)SREGS_OF(s);
 	return 0;
 }
 
-static int set_sregs(int fd, const struct vc_x86_sregs *sregs)
+static int set_sregs(struct vc_vcpu *vcpu, const void *buf)
 {
-	struct kvm_sregs s = {
-		.cs = to_kvm(&sregs->cs),
-		.ds = to_kvm(&sregs->ds),
-		.es = to_kvm(&sregs->es),
-		.fs = to_kvm(&sregs->fs),
-		.gs = to_kvm(&sregs->gs),
-		.ss = to_kvm(&sregs->ss),
-		.tr = to_kvm(&sregs->tr),
-		.ldt = to_kvm(&sregs->ldt),
-		.gdt = { .base = sregs->gdt.base, .limit = sregs->gdt.limit },
-		.idt = { .base = sregs->idt.base, .limit = sregs->idt.limit },
-		.cr0 = sregs->cr0,
-		.cr2 = sregs->cr2,
-		.cr3 = sregs->cr3,
-		.cr4 = sregs->cr4,
-		.cr8 = sregs->cr8,
-		.efer = sregs->efer,
-		.apic_base = sregs->apic_base,
-	};
+	const struct vc_x86_sregs *sregs = buf;
+	struct kvm_sregs s = SREGS_OF(*sregs);
 
-	return ioctl(fd, KVM_SET_SREGS, &s) < 0 ? -errno : 0;
+	return ioctl(vc__kvm_vcpu(vcpu)->fd, KVM_SET_SREGS, &s) < 0 ? -errno : 0;
 }
 
 /* The size of the XSAVE area depends on what the process may use (AMX), so it is asked each time. */
@@ -285,31 +104,36 @@ static size_t xsave_bytes(const struct vc_vcpu *vcpu)
 	return r > (int)sizeof(struct kvm_xsave) ? (size_t)r : sizeof(struct kvm_xsave);
 }
 
-static int get_xsave(const struct vc_vcpu *vcpu, int fd, void *buf, size_t len)
+static int get_xsave(struct vc_vcpu *vcpu, void *buf)
 {
-	size_t bytes = xsave_bytes(vcpu);
 	bool is_long = vc__kvm_host(vcpu->partition->host)->has_xsave2;
 
-	if (len < bytes)
-		return (int)bytes;
-	return ioctl(fd, is_long ? KVM_GET_XSAVE2 : KVM_GET_XSAVE, buf) < 0 ? -errno : (int)bytes;
+	return ioctl(vc__kvm_vcpu(vcpu)->fd, is_long ? KVM_GET_XSAVE2 : KVM_GET_XSAVE, buf) < 0
+		       ? -errno
+		       : 0;
 }
 
-static int set_xsave(const struct vc_vcpu *vcpu, int fd, const void *buf, size_t len)
+static int set_xsave(struct vc_vcpu *vcpu, const void *buf)
 {
-	size_t bytes = xsave_bytes(vcpu);
-
-	if (len != bytes)
-		return vc_error_set(-EINVAL, "kvm", vcpu->partition->name,
-				    "XSAVE area of %zu bytes, this CPU's has %zu", len, bytes);
-	return ioctl(fd, KVM_SET_XSAVE, buf) < 0 ? -errno : 0;
+	return ioctl(vc__kvm_vcpu(vcpu)->fd, KVM_SET_XSAVE, buf) < 0 ? -errno : 0;
 }
 
-static int get_debug(int fd, struct vc__x86_debug *ret)
+static int get_lapic(struct vc_vcpu *vcpu, void *buf)
 {
+	return ioctl(vc__kvm_vcpu(vcpu)->fd, KVM_GET_LAPIC, buf) < 0 ? -errno : 0;
+}
+
+static int set_lapic(struct vc_vcpu *vcpu, const void *buf)
+{
+	return ioctl(vc__kvm_vcpu(vcpu)->fd, KVM_SET_LAPIC, buf) < 0 ? -errno : 0;
+}
+
+static int get_debug(struct vc_vcpu *vcpu, void *buf)
+{
+	struct vc__x86_debug *ret = buf;
 	struct kvm_debugregs d;
 
-	if (ioctl(fd, KVM_GET_DEBUGREGS, &d) < 0)
+	if (ioctl(vc__kvm_vcpu(vcpu)->fd, KVM_GET_DEBUGREGS, &d) < 0)
 		return -errno;
 	memcpy(ret->dr, d.db, sizeof(ret->dr));
 	ret->dr6 = d.dr6;
@@ -317,43 +141,45 @@ static int get_debug(int fd, struct vc__x86_debug *ret)
 	return 0;
 }
 
-static int set_debug(int fd, const struct vc__x86_debug *debug)
+static int set_debug(struct vc_vcpu *vcpu, const void *buf)
 {
+	const struct vc__x86_debug *debug = buf;
 	struct kvm_debugregs d = { .dr6 = debug->dr6, .dr7 = debug->dr7 };
 
 	memcpy(d.db, debug->dr, sizeof(d.db));
-	return ioctl(fd, KVM_SET_DEBUGREGS, &d) < 0 ? -errno : 0;
+	return ioctl(vc__kvm_vcpu(vcpu)->fd, KVM_SET_DEBUGREGS, &d) < 0 ? -errno : 0;
 }
 
-static int get_xcr0(int fd, uint64_t *ret)
+static int get_xcr0(struct vc_vcpu *vcpu, void *buf)
 {
 	struct kvm_xcrs x;
 
-	if (ioctl(fd, KVM_GET_XCRS, &x) < 0)
+	if (ioctl(vc__kvm_vcpu(vcpu)->fd, KVM_GET_XCRS, &x) < 0)
 		return -errno;
 	for (uint32_t i = 0; i < x.nr_xcrs && i < KVM_MAX_XCRS; i++) {
 		if (x.xcrs[i].xcr != 0)
 			continue;
-		*ret = x.xcrs[i].value;
+		*(uint64_t *)buf = x.xcrs[i].value;
 		return 0;
 	}
 	return -ENOTSUP;
 }
 
-static int set_xcr0(int fd, const uint64_t *xcr0)
+static int set_xcr0(struct vc_vcpu *vcpu, const void *buf)
 {
+	const uint64_t *xcr0 = buf;
 	struct kvm_xcrs x = { .nr_xcrs = 1, .xcrs[0] = { .xcr = 0, .value = *xcr0 } };
 
-	return ioctl(fd, KVM_SET_XCRS, &x) < 0 ? -errno : 0;
+	return ioctl(vc__kvm_vcpu(vcpu)->fd, KVM_SET_XCRS, &x) < 0 ? -errno : 0;
 }
 
-static int get_events(int fd, struct vc__x86_events *ret)
+static int get_events(struct vc_vcpu *vcpu, void *buf)
 {
 	struct kvm_vcpu_events e;
 
-	if (ioctl(fd, KVM_GET_VCPU_EVENTS, &e) < 0)
+	if (ioctl(vc__kvm_vcpu(vcpu)->fd, KVM_GET_VCPU_EVENTS, &e) < 0)
 		return -errno;
-	*ret = (struct vc__x86_events){
+	*(struct vc__x86_events *)buf = (struct vc__x86_events){
 		.exception_payload = e.exception_payload,
 		.exception_error = e.exception.error_code,
 		.exception_vector = e.exception.nr,
@@ -378,8 +204,10 @@ static int get_events(int fd, struct vc__x86_events *ret)
 	return 0;
 }
 
-static int set_events(const struct vc__kvm_host *host, int fd, const struct vc__x86_events *ev)
+static int set_events(struct vc_vcpu *vcpu, const void *buf)
 {
+	const struct vc__kvm_host *host = vc__kvm_host(vcpu->partition->host);
+	const struct vc__x86_events *ev = buf;
 	struct kvm_vcpu_events e = {
 		.flags = KVM_VCPUEVENT_VALID_NMI_PENDING | KVM_VCPUEVENT_VALID_SIPI_VECTOR |
 			 KVM_VCPUEVENT_VALID_SHADOW | KVM_VCPUEVENT_VALID_SMM,
@@ -418,7 +246,7 @@ static int set_events(const struct vc__kvm_host *host, int fd, const struct vc__
 		e.flags |= KVM_VCPUEVENT_VALID_TRIPLE_FAULT;
 	if (host->has_exception_payload)
 		e.flags |= KVM_VCPUEVENT_VALID_PAYLOAD;
-	return ioctl(fd, KVM_SET_VCPU_EVENTS, &e) < 0 ? -errno : 0;
+	return ioctl(vc__kvm_vcpu(vcpu)->fd, KVM_SET_VCPU_EVENTS, &e) < 0 ? -errno : 0;
 }
 
 static const uint32_t mp_states[VC__RUN_NR] = {
@@ -440,8 +268,10 @@ static bool is_nesting(int fd)
 	       (state.format == KVM_STATE_NESTED_FORMAT_VMX && state.hdr.vmx.vmxon_pa != ~0ull);
 }
 
-static int get_run_state(int fd, enum vc__run_state *ret)
+static int get_run_state(struct vc_vcpu *vcpu, void *buf)
 {
+	int fd = vc__kvm_vcpu(vcpu)->fd;
+	enum vc__run_state *ret = buf;
 	struct kvm_mp_state state;
 
 	if (is_nesting(fd))
@@ -457,110 +287,69 @@ static int get_run_state(int fd, enum vc__run_state *ret)
 	return 0;
 }
 
-static int set_run_state(int fd, enum vc__run_state run_state)
+static int set_run_state(struct vc_vcpu *vcpu, const void *buf)
 {
+	enum vc__run_state run_state = *(const enum vc__run_state *)buf;
 	struct kvm_mp_state state;
 
 	if ((unsigned int)run_state >= VC__RUN_NR)
 		return -EINVAL;
 	state.mp_state = mp_states[run_state];
-	return ioctl(fd, KVM_SET_MP_STATE, &state) < 0 ? -errno : 0;
+	return ioctl(vc__kvm_vcpu(vcpu)->fd, KVM_SET_MP_STATE, &state) < 0 ? -errno : 0;
 }
 
+/* How a part is moved; bytes 0: the XSAVE area, whose size the CPU tells. */
 static const struct {
 	const char *name;
 	size_t bytes;
+	int (*get)(struct vc_vcpu *vcpu, void *buf);
+	int (*set)(struct vc_vcpu *vcpu, const void *buf);
 } parts[] = {
-	[VC__PART_REGS] = { "general registers", sizeof(struct vc_x86_regs) },
-	[VC__PART_SREGS] = { "system registers", sizeof(struct vc_x86_sregs) },
-	[VC__PART_XSAVE] = { "XSAVE area", 0 },
-	[VC__PART_LAPIC] = { "LAPIC", VC_LAPIC_BYTES },
-	[VC__PART_DEBUG] = { "debug registers", sizeof(struct vc__x86_debug) },
-	[VC__PART_XCR0] = { "XCR0", sizeof(uint64_t) },
-	[VC__PART_EVENTS] = { "events", sizeof(struct vc__x86_events) },
-	[VC__PART_RUN_STATE] = { "run state", sizeof(enum vc__run_state) },
+	[VC__PART_REGS] = { "general registers", sizeof(struct vc_x86_regs), get_regs, set_regs },
+	[VC__PART_SREGS] = { "system registers", sizeof(struct vc_x86_sregs), get_sregs,
+			     set_sregs },
+	[VC__PART_XSAVE] = { "XSAVE area", 0, get_xsave, set_xsave },
+	[VC__PART_LAPIC] = { "LAPIC", VC_LAPIC_BYTES, get_lapic, set_lapic },
+	[VC__PART_DEBUG] = { "debug registers", sizeof(struct vc__x86_debug), get_debug,
+			     set_debug },
+	[VC__PART_XCR0] = { "XCR0", sizeof(uint64_t), get_xcr0, set_xcr0 },
+	[VC__PART_EVENTS] = { "events", sizeof(struct vc__x86_events), get_events, set_events },
+	[VC__PART_RUN_STATE] = { "run state", sizeof(enum vc__run_state), get_run_state,
+				 set_run_state },
 };
 
 static_assert(sizeof(struct kvm_lapic_state) == VC_LAPIC_BYTES, "LAPIC page");
 
-static int finish(struct vc_vcpu *vcpu, enum vc__vcpu_part part, const char *verb, int r)
+static size_t part_bytes(const struct vc_vcpu *vcpu, enum vc__vcpu_part part)
 {
-	if (r >= 0)
-		return part == VC__PART_XSAVE ? r : (int)parts[part].bytes;
+	return parts[part].bytes ? parts[part].bytes : xsave_bytes(vcpu);
+}
+
+static int part_failed(const struct vc_vcpu *vcpu, enum vc__vcpu_part part, const char *verb, int r)
+{
 	return vc_error_set(r, "kvm", vcpu->partition->name, "vCPU %u: cannot %s the %s: %s",
 			    vcpu->idx, verb, parts[part].name, strerrordesc_np(-r));
 }
 
 int vc__kvm_vcpu_get(struct vc_vcpu *vcpu, enum vc__vcpu_part part, void *buf, size_t len)
 {
-	int fd = vc__kvm_vcpu(vcpu)->fd;
-	int r = -EINVAL;
+	size_t bytes = part_bytes(vcpu, part);
+	int r = len < bytes ? 0 : parts[part].get(vcpu, buf);
 
-	if (len < parts[part].bytes)
-		return (int)parts[part].bytes;
-	switch (part) {
-	case VC__PART_REGS:
-		r = get_regs(fd, buf);
-		break;
-	case VC__PART_SREGS:
-		r = get_sregs(fd, buf);
-		break;
-	case VC__PART_XSAVE:
-		r = get_xsave(vcpu, fd, buf, len);
-		break;
-	case VC__PART_LAPIC:
-		r = ioctl(fd, KVM_GET_LAPIC, buf) < 0 ? -errno : 0;
-		break;
-	case VC__PART_DEBUG:
-		r = get_debug(fd, buf);
-		break;
-	case VC__PART_XCR0:
-		r = get_xcr0(fd, buf);
-		break;
-	case VC__PART_EVENTS:
-		r = get_events(fd, buf);
-		break;
-	case VC__PART_RUN_STATE:
-		r = get_run_state(fd, buf);
-		break;
-	}
-	return finish(vcpu, part, "read", r);
+	return r < 0 ? part_failed(vcpu, part, "read", r) : (int)bytes;
 }
 
 int vc__kvm_vcpu_set(struct vc_vcpu *vcpu, enum vc__vcpu_part part, const void *buf, size_t len)
 {
-	int fd = vc__kvm_vcpu(vcpu)->fd;
-	int r = -EINVAL;
+	size_t bytes = part_bytes(vcpu, part);
+	int r;
 
-	if (part != VC__PART_XSAVE && len != parts[part].bytes)
-		return finish(vcpu, part, "write", -EINVAL);
-	switch (part) {
-	case VC__PART_REGS:
-		r = set_regs(fd, buf);
-		break;
-	case VC__PART_SREGS:
-		r = set_sregs(fd, buf);
-		break;
-	case VC__PART_XSAVE:
-		r = set_xsave(vcpu, fd, buf, len);
-		break;
-	case VC__PART_LAPIC:
-		r = ioctl(fd, KVM_SET_LAPIC, buf) < 0 ? -errno : 0;
-		break;
-	case VC__PART_DEBUG:
-		r = set_debug(fd, buf);
-		break;
-	case VC__PART_XCR0:
-		r = set_xcr0(fd, buf);
-		break;
-	case VC__PART_EVENTS:
-		r = set_events(vc__kvm_host(vcpu->partition->host), fd, buf);
-		break;
-	case VC__PART_RUN_STATE:
-		r = set_run_state(fd, *(const enum vc__run_state *)buf);
-		break;
-	}
-	return finish(vcpu, part, "write", r);
+	if (len != bytes)
+		return vc_error_set(-EINVAL, "kvm", vcpu->partition->name,
+				    "vCPU %u: %s of %zu bytes, this CPU's has %zu", vcpu->idx,
+				    parts[part].name, len, bytes);
+	r = parts[part].set(vcpu, buf);
+	return r < 0 ? part_failed(vcpu, part, "write", r) : 0;
 }
 
 int vc__kvm_vcpu_msrs(struct vc_vcpu *vcpu, struct vc__msr *msrs, size_t nr, bool is_set)
