@@ -113,6 +113,8 @@ static unsigned int list_dir(const char *dir, char *text, size_t size)
 		snprintf(path, sizeof(path), "%s/%.16s", dir, e->d_name);
 		if (readlink(path, target, sizeof(target) - 1) < 0)
 			continue;
+		/* a file that somebody else removes meanwhile is the same file */
+		target[strcspn(target, "(")] = '\0';
 		used += (size_t)snprintf(text + used, size - used, "%.16s %s\n", e->d_name, target);
 		if (used >= size)
 			used = size - 1;
