@@ -19,20 +19,12 @@
 
 #define SUBSYSTEM "boot"
 
+/* What can be opened and is neither a file nor a directory; a socket cannot. */
 static const char *type_name(mode_t mode)
 {
-	switch (mode & S_IFMT) {
-	case S_IFIFO:
+	if (S_ISFIFO(mode))
 		return "a FIFO";
-	case S_IFCHR:
-		return "a character device";
-	case S_IFBLK:
-		return "a block device";
-	case S_IFSOCK:
-		return "a socket";
-	default:
-		return "of an unknown type";
-	}
+	return S_ISCHR(mode) ? "a character device" : "a block device";
 }
 
 int vc__source_open(const struct vc_source *src, const char *what, struct vc__source *ret)

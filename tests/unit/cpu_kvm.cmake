@@ -14,7 +14,7 @@ function(vc_add_cpu_test name)
   endif()
 endfunction()
 
-vc_add_cpu_test(test_kvm_vcpu)
+vc_add_cpu_test(test_kvm_vcpu WRAP ioctl sched_yield)
 vc_add_cpu_test(test_state_x86)
 vc_add_cpu_test(test_vcpu TIMEOUT 120)
 vc_add_cpu_test(test_doorbell)

@@ -1,8 +1,55 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Exits of real guests: sizes, directions, strings, kinds. */
+/*
+ * Exits of real guests: sizes, directions, strings, kinds. Those that no guest can bring about here
+ * (they need a fault of the CPU, of the host, or another KVM) are written into the shared page in
+ * KVM's place. And a kick that finds the queue of signals full.
+ */
 #include "cpu_fixture.h"
 
+#include "kvm.h"
+
+#include <errno.h>
+#include <stdarg.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
+
+/* What the next KVM_RUN leaves in the shared page and returns, when there is one. */
+struct answer {
+	struct kvm_run run;
+	int err;
+};
+static const struct answer *answer;
+static struct kvm_run *page;
+
+/* The queue of signals has room again as soon as somebody yields. */
+static atomic_uint nr_yields;
+static struct rlimit room;
+
+int __real_ioctl(int fd, unsigned long request, void *arg);
+int __wrap_ioctl(int fd, unsigned long request, ...);
+int __wrap_sched_yield(void);
+
+int __wrap_ioctl(int fd, unsigned long request, ...)
+{
+	const struct answer *now = answer;
+	va_list ap;
+
+	va_start(ap, request);
+	void *arg = va_arg(ap, void *);
+	va_end(ap);
+	if (request != KVM_RUN || !now)
+		return __real_ioctl(fd, request, arg);
+	answer = NULL;
+	memcpy(page, &now->run, sizeof(now->run));
+	errno = now->err;
+	return now->err ? -1 : 0;
+}
+
+int __wrap_sched_yield(void)
+{
+	atomic_fetch_add(&nr_yields, 1);
+	return setrlimit(RLIMIT_SIGPENDING, &room);
+}
 
 static void test_pio_sizes_and_directions(void **state)
 {
@@ -190,6 +237,170 @@ static void test_read_only_memory_exits_as_mmio(void **state)
 	rig_free(&rig);
 }
 
+/* A vCPU whose shared page the test writes. */
+static void make_answered(struct rig *rig)
+{
+	static const uint8_t hlt[] = { 0xf4 };
+
+	rig_code(rig, NULL, hlt, sizeof(hlt));
+	page = vc__kvm_vcpu(rig->vcpu)->run;
+}
+
+static struct vc_exit *run_answered(struct rig *rig, const struct answer *now)
+{
+	answer = now;
+	return rig_run(rig);
+}
+
+static void test_rare_exits(void **state)
+{
+	static const struct {
+		struct answer answer;
+		struct vc_exit want;
+	} table[] = {
+		{ { .run = { .exit_reason = KVM_EXIT_SYSTEM_EVENT,
+			     .system_event.type = KVM_SYSTEM_EVENT_SHUTDOWN } },
+		  { .kind = VC_EXIT_POWER_OFF, .code = KVM_SYSTEM_EVENT_SHUTDOWN } },
+		{ { .run = { .exit_reason = KVM_EXIT_SYSTEM_EVENT,
+			     .system_event.type = KVM_SYSTEM_EVENT_RESET } },
+		  { .kind = VC_EXIT_RESET, .code = KVM_SYSTEM_EVENT_RESET } },
+		{ { .run = { .exit_reason = KVM_EXIT_SYSTEM_EVENT,
+			     .system_event.type = KVM_SYSTEM_EVENT_CRASH } },
+		  { .kind = VC_EXIT_CRASH, .code = KVM_SYSTEM_EVENT_CRASH } },
+		{ { .run = { .exit_reason = KVM_EXIT_SYSTEM_EVENT, .system_event.type = 99 } },
+		  { .kind = VC_EXIT_UNKNOWN, .code = 99 } },
+		{ { .run = { .exit_reason = KVM_EXIT_DEBUG,
+			     .debug.arch = { .pc = 0x1234, .exception = 3 } } },
+		  { .kind = VC_EXIT_DEBUG, .addr = 0x1234, .code = 3 } },
+		{ { .run = { .exit_reason = KVM_EXIT_FAIL_ENTRY,
+			     .fail_entry.hardware_entry_failure_reason = 0x80000021 } },
+		  { .kind = VC_EXIT_FAIL_ENTRY, .code = 0x80000021 } },
+		{ { .run = { .exit_reason = KVM_EXIT_INTERNAL_ERROR,
+			     .internal.suberror = KVM_INTERNAL_ERROR_EMULATION } },
+		  { .kind = VC_EXIT_INTERNAL_ERROR, .code = KVM_INTERNAL_ERROR_EMULATION } },
+		{ { .run = { .exit_reason = KVM_EXIT_IOAPIC_EOI, .eoi.vector = 0x31 } },
+		  { .kind = VC_EXIT_IOAPIC_EOI, .addr = 0x31 } },
+		{ { .run = { .exit_reason = KVM_EXIT_EPR } },
+		  { .kind = VC_EXIT_UNKNOWN, .code = KVM_EXIT_EPR } },
+		/* memory that is broken, as Linux before and since 6.8 tells it */
+		{ { .run = { .exit_reason = KVM_EXIT_UNKNOWN }, .err = EHWPOISON },
+		  { .kind = VC_EXIT_MEMORY_FAULT, .addr = UINT64_MAX, .code = EHWPOISON } },
+		{ { .run = { .exit_reason = 39, .padding = { [9] = 0x50 } }, .err = EFAULT },
+		  { .kind = VC_EXIT_MEMORY_FAULT, .addr = 0x5000, .code = EFAULT } },
+	};
+	struct rig rig;
+
+	(void)state;
+	make_answered(&rig);
+	for (size_t i = 0; i < ARRAY_LEN(table); i++) {
+		const struct vc_exit *exit = run_answered(&rig, &table[i].answer);
+
+		assert_int_equal(exit->kind, table[i].want.kind);
+		assert_int_equal(exit->addr, table[i].want.addr);
+		assert_int_equal(exit->code, table[i].want.code);
+		assert_int_equal(exit->count, 1);
+		assert_null(exit->data);
+	}
+	rig_free(&rig);
+}
+
+/* What is written to the exit is where KVM looks for it. */
+static void test_answers_reach_kvm(void **state)
+{
+	static const struct answer rdmsr = {
+		.run = { .exit_reason = KVM_EXIT_X86_RDMSR, .msr.index = 0x174 },
+	};
+	static const struct answer wrmsr = {
+		.run = { .exit_reason = KVM_EXIT_X86_WRMSR, .msr = { .index = 0x175, .data = 7 } },
+	};
+	static const struct answer hypercall = {
+		.run = { .exit_reason = KVM_EXIT_HYPERCALL,
+			 .hypercall = { .nr = 12, .args = { 1, 2, 3 } } },
+	};
+	struct vc_exit *exit;
+	struct rig rig;
+
+	(void)state;
+	make_answered(&rig);
+	exit = run_answered(&rig, &rdmsr);
+	assert_int_equal(exit->kind, VC_EXIT_MSR);
+	assert_int_equal(exit->addr, 0x174);
+	assert_false(exit->is_write);
+	*(uint64_t *)exit->data = 0x1122334455667788;
+	assert_int_equal(page->msr.data, 0x1122334455667788);
+	*exit->refuse = 1;
+	assert_int_equal(page->msr.error, 1);
+	exit = run_answered(&rig, &wrmsr);
+	assert_true(exit->is_write);
+	assert_int_equal(exit->size, 8);
+	assert_int_equal(*(uint64_t *)exit->data, 7);
+	exit = run_answered(&rig, &hypercall);
+	assert_int_equal(exit->kind, VC_EXIT_HYPERCALL);
+	assert_int_equal(exit->addr, 12);
+	assert_int_equal(((uint64_t *)exit->data)[2], 3);
+	*(uint64_t *)exit->data = 42;
+	/* the result is put in place by the run that completes the call */
+	assert_int_equal(rig_run_on(&rig)->kind, VC_EXIT_HALT);
+	assert_int_equal(page->hypercall.ret, 42);
+	rig_free(&rig);
+}
+
+static void test_run_fails(void **state)
+{
+	static const struct answer broken = { .err = EIO };
+	static const struct answer starting = { .err = EAGAIN };
+	struct vc_exit *exit;
+	struct rig rig;
+
+	(void)state;
+	make_answered(&rig);
+	answer = &broken;
+	assert_refused(vc_vcpu_run(rig.vcpu, &exit), -EIO, "vCPU 0: KVM_RUN");
+	/* one that another vCPU has just started: entered again */
+	answer = &starting;
+	assert_int_equal(rig_run_on(&rig)->kind, VC_EXIT_HALT);
+	assert_null(answer);
+	rig_free(&rig);
+}
+
+static atomic_bool is_kicked;
+
+/* One kick into a run; one more, should that run have ended by itself. */
+static void *kick_twice(void *opaque)
+{
+	struct vc_vcpu *vcpu = opaque;
+
+	while (!(atomic_load(&vcpu->state) & VC__VCPU_IN_RUN))
+		;
+	assert_result(vc_vcpu_kick(vcpu), 0);
+	atomic_store(&is_kicked, true);
+	assert_result(vc_vcpu_kick(vcpu), 0);
+	return NULL;
+}
+
+/* Somebody else's signals fill the user's queue: the kick waits for room and arrives. */
+static void test_kick_with_a_full_queue(void **state)
+{
+	static const uint8_t spin[] = { 0xeb, 0xfe };
+	struct rlimit none;
+	pthread_t thread;
+	struct rig rig;
+
+	(void)state;
+	rig_code(&rig, NULL, spin, sizeof(spin));
+	assert_int_equal(getrlimit(RLIMIT_SIGPENDING, &room), 0);
+	none = room;
+	none.rlim_cur = 0;
+	assert_int_equal(setrlimit(RLIMIT_SIGPENDING, &none), 0);
+	assert_int_equal(pthread_create(&thread, NULL, kick_twice, rig.vcpu), 0);
+	do
+		assert_int_equal(rig_run(&rig)->kind, VC_EXIT_INTERRUPTED);
+	while (!atomic_load(&is_kicked));
+	pthread_join(thread, NULL);
+	assert_true(atomic_load(&nr_yields) >= 1);
+	rig_free(&rig);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -199,6 +410,10 @@ int main(void)
 		cmocka_unit_test(test_triple_fault_is_shutdown),
 		cmocka_unit_test(test_memory_that_cannot_be_had),
 		cmocka_unit_test(test_read_only_memory_exits_as_mmio),
+		cmocka_unit_test(test_rare_exits),
+		cmocka_unit_test(test_answers_reach_kvm),
+		cmocka_unit_test(test_run_fails),
+		cmocka_unit_test(test_kick_with_a_full_queue),
 	};
 	int skip = rig_skip();
 
