@@ -111,7 +111,8 @@ VC_API int vc_irq_pulse(struct vc_irq *irq);
 /**
  * vc_irq_set_msi() - change a message or mask it.
  * @irq: made by vc_irq_create_msi() or vc_irq_create_pin().
- * @msi: copied; NULL = mask.
+ * @msi: copied; NULL = mask: raises are dropped, signals of its fd wait there and make one interrupt
+ *       when the message is set again. One that the hypervisor could not route reaches nobody.
  * Context: any thread, one at a time per partition is not needed; may block in the kernel.
  * Returns: 0, or -EINVAL (not an MSI), or what the hypervisor answered.
  * Spec: [KVM KVM_SET_GSI_ROUTING]   Since: 0.1
@@ -144,6 +145,8 @@ struct vc_doorbell_config {
 	uint32_t len;	/* bytes of the write: 1, 2, 4, 8; 0 = any (MMIO only) */
 	bool has_match; /* only writes of `match` ring it */
 	uint64_t match;
+	bool has_fd; /* an eventfd of the caller's rings, borrowed until destroy: it can move on */
+	int fd;
 };
 
 /**
@@ -153,7 +156,7 @@ struct vc_doorbell_config {
  * @ret_doorbell: owned by the caller; untouched on failure.
  * Context: control thread; may block in the kernel.
  * Returns: 0, or -EINVAL, -E2BIG, -EEXIST (address and match taken), -ENOTSUP, -ENOSPC, -EMFILE,
- *          -ENOMEM.
+ *          -EBADF (fd), -ENOMEM.
  * Spec: [KVM KVM_IOEVENTFD]   Since: 0.1
  */
 VC_API int vc_doorbell_create(struct vc_partition *partition, const struct vc_doorbell_config *cfg,

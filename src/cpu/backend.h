@@ -115,7 +115,7 @@ struct vc_irq {
 struct vc_doorbell {
 	struct vc_partition *partition;
 	struct vc_doorbell_config cfg;
-	int fd;
+	int fd; /* cfg.fd when the caller gave one */
 };
 
 /* Parts of a vCPU that vcpu_get and vcpu_set move; the comment names the type behind the pointer. */
@@ -189,7 +189,7 @@ struct vc__backend_ops {
 	int (*irq_msi)(struct vc_partition *partition, const struct vc_msi *msi);
 	/*
 	 * [IRQFD] Makes the hypervisor agree with the irq: its route (messages with an fd, pins) and
-	 * its fd. @is_on false: takes both away. Under partition->irq_lock; a message is in
+	 * whether its fd is listened to, see vc__irq_listens(). @is_on false: takes both away. Under partition->irq_lock; a message is in
 	 * partition->messages during every call with @is_on, and no more in the last one.
 	 */
 	int (*irq_wire)(struct vc_irq *irq, bool is_on);
@@ -212,6 +212,8 @@ bool vc__vcpu_is_idle(const struct vc_vcpu *vcpu);
 
 /* irq.c: reads the message as one; false when masked. Any thread. */
 bool vc__irq_message(struct vc_irq *irq, struct vc_msi *ret_msi);
+/* irq.c: whether signals of the fd are to be taken: those of a masked message wait in it. */
+bool vc__irq_listens(struct vc_irq *irq);
 
 extern const struct vc__backend_ops vc__backend_kvm;
 extern const struct vc__backend_ops vc__backend_fake;

@@ -50,15 +50,15 @@ int vc_doorbell_create(struct vc_partition *partition, const struct vc_doorbell_
 	if (!vc_host_has(partition->host, VC_CAP_IOEVENTFD))
 		return vc_error_set(-ENOTSUP, "cpu", partition->name, "no %s here",
 				    vc__cap_name(VC_CAP_IOEVENTFD));
-	vc_auto_close int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (fd < 0)
+	vc_auto_close int fd = cfg.has_fd ? -EBADF : eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (!cfg.has_fd && fd < 0)
 		return vc_error_set(-errno, "cpu", partition->name, "no eventfd");
 	struct vc_doorbell *doorbell = calloc(1, sizeof(*doorbell));
 	if (!doorbell)
 		return vc__no_memory(partition->name, "a doorbell");
 	doorbell->partition = partition;
 	doorbell->cfg = cfg;
-	doorbell->fd = fd;
+	doorbell->fd = cfg.has_fd ? cfg.fd : fd;
 	r = partition->host->ops->doorbell_wire(doorbell, true);
 	if (r < 0) {
 		free(doorbell);
@@ -74,7 +74,8 @@ void vc_doorbell_destroy(struct vc_doorbell *doorbell)
 	if (!doorbell)
 		return;
 	(void)doorbell->partition->host->ops->doorbell_wire(doorbell, false);
-	close(doorbell->fd);
+	if (!doorbell->cfg.has_fd)
+		close(doorbell->fd);
 	free(doorbell);
 }
 

@@ -220,6 +220,8 @@ static void read_irqs(struct fake_partition *fake)
 	for (size_t i = 0; i < fake->nr_irqs; i++) {
 		struct vc_irq *irq = fake->irqs[i];
 
+		if (!vc__irq_listens(irq)) /* just masked: they wait */
+			continue;
 		if (read(irq->fd, &nr, sizeof(nr)) != sizeof(nr))
 			continue;
 		if (irq->kind == VC__IRQ_LINE) {
@@ -262,7 +264,7 @@ static int add_irq(struct fake_partition *fake, struct vc_irq *irq)
 {
 	struct vc_irq **irqs;
 
-	if (irq->is_wired || irq->fd < 0)
+	if (irq->is_wired)
 		return 0;
 	irqs = realloc(fake->irqs, (fake->nr_irqs + 1) * sizeof(*irqs));
 	if (!irqs)
@@ -282,7 +284,7 @@ static int wire_irq(struct vc_irq *irq, bool is_on)
 	pthread_mutex_lock(&fake->lock);
 	/* signals sent so far go out by the message as it was, but for the change just made */
 	read_irqs(fake);
-	if (is_on) {
+	if (is_on && vc__irq_listens(irq)) {
 		r = add_irq(fake, irq);
 	} else if (irq->is_wired) {
 		size_t i = 0;

@@ -4,7 +4,8 @@
  * thread and takes no lock; a message is read through a sequence counter, so that a raise never sees
  * half of a change. Changing a message takes the partition's small lock (cold path: the guest
  * programs a vector). Routes and irqfds are made when an fd is asked for and not before: a message
- * without one is sent by itself. Leaves out masking with pending bits, which is the device's.
+ * without one is sent by itself. While a message is masked its fd is nobody's: signals wait in it.
+ * Leaves out pending bits of masked messages that are raised, which are the device's.
  */
 #include "backend.h"
 
@@ -78,6 +79,13 @@ bool vc__irq_message(struct vc_irq *irq, struct vc_msi *ret_msi)
 		/* pairs with write_message() */
 	} while (seq & 1 || atomic_load(&irq->seq) != seq);
 	return is_open;
+}
+
+bool vc__irq_listens(struct vc_irq *irq)
+{
+	struct vc_msi msi;
+
+	return irq->fd >= 0 && (irq->kind != VC__IRQ_MSI || vc__irq_message(irq, &msi));
 }
 
 /* Puts a message into the partition's sorted list, at its gsi or at the first free one. */
@@ -233,6 +241,23 @@ int vc_irq_pulse(struct vc_irq *irq)
 	return vc_irq_set_level(irq, false);
 }
 
+/*
+ * A message with an fd, just changed. What waited in the fd is taken out before and signalled again
+ * after: a hypervisor that finds it there sends it but would not take it out.
+ */
+static int rewire(struct vc_irq *irq)
+{
+	bool is_opened = !irq->is_wired && vc__irq_listens(irq);
+	uint64_t nr_waiting = 0;
+
+	if (is_opened && read(irq->fd, &nr_waiting, sizeof(nr_waiting)) < 0)
+		nr_waiting = 0;
+	int r = irq->partition->host->ops->irq_wire(irq, true);
+	if (nr_waiting > 0)
+		(void)!write(irq->fd, &nr_waiting, sizeof(nr_waiting));
+	return r;
+}
+
 int vc_irq_set_msi(struct vc_irq *irq, const struct vc_msi *msi)
 {
 	int r = 0;
@@ -246,7 +271,7 @@ int vc_irq_set_msi(struct vc_irq *irq, const struct vc_msi *msi)
 	pthread_mutex_lock(&partition->irq_lock);
 	write_message(irq, msi);
 	if (ops->irq_wire && (irq->is_pin || irq->fd >= 0))
-		r = ops->irq_wire(irq, true);
+		r = rewire(irq);
 	pthread_mutex_unlock(&partition->irq_lock);
 	return r;
 }

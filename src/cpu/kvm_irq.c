@@ -62,6 +62,12 @@ static uint32_t add_lines(struct kvm_irq_routing_entry *entries)
 	return nr;
 }
 
+/* KVM refuses a whole table for one such: what a guest programs must not cost others their routes. */
+static bool is_refused(const struct vc_msi *msi)
+{
+	return msi->address >> 32 & 0xff;
+}
+
 static int set_routes(struct vc_partition *partition)
 {
 	size_t nr_max = VC__IOAPIC_PINS + PIC_PINS;
@@ -76,8 +82,7 @@ static int set_routes(struct vc_partition *partition)
 	if (partition->irqchip == VC_IRQCHIP_KERNEL)
 		table->nr = add_lines(table->entries);
 	for (struct vc_irq *irq = partition->messages; irq; irq = irq->next) {
-		/* a masked message has no route: its signals are dropped */
-		if (!has_route(irq) || !vc__irq_message(irq, &msi))
+		if (!has_route(irq) || !vc__irq_message(irq, &msi) || is_refused(&msi))
 			continue;
 		struct kvm_irq_routing_entry *e = &table->entries[table->nr++];
 		e->gsi = irq->gsi;
@@ -107,13 +112,16 @@ static int set_irqfd(struct vc_irq *irq, bool is_on)
 
 int vc__kvm_irq_wire(struct vc_irq *irq, bool is_on)
 {
+	bool is_listening = is_on && vc__irq_listens(irq);
 	int r = 0;
 
-	if (!is_on && irq->is_wired)
+	/* Before the route goes: a signal on its way arrives or stays in the fd. */
+	if (!is_listening && irq->is_wired)
 		r = set_irqfd(irq, false);
-	if (r == 0 && irq->kind == VC__IRQ_MSI)
+	/* The route of a message that was only masked stays, unused. */
+	if (r == 0 && irq->kind == VC__IRQ_MSI && (!is_on || irq->is_pin || is_listening))
 		r = set_routes(irq->partition);
-	if (r == 0 && is_on && irq->fd >= 0 && !irq->is_wired)
+	if (r == 0 && is_listening && !irq->is_wired)
 		r = set_irqfd(irq, true);
 	return r;
 }

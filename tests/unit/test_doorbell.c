@@ -3,6 +3,7 @@
 #include "cpu_fixture.h"
 
 #include <errno.h>
+#include <sys/eventfd.h>
 
 static struct vc_doorbell *bell(struct rig *rig, struct vc_doorbell_config cfg)
 {
@@ -101,6 +102,37 @@ static void test_memory_doorbell(void **state)
 	rig_free(&rig);
 }
 
+/* The caller's eventfd stays the same while its doorbell moves. */
+static void test_moves_with_one_fd(void **state)
+{
+	/* out %ax,$0x30; out %ax,$0x32; out %ax,$0x34; jmp back */
+	static const uint8_t code[] = { 0xe7, 0x30, 0xe7, 0x32, 0xe7, 0x34, 0xeb, 0xf8 };
+	int fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	struct vc_doorbell_config cfg = { .len = 2, .has_fd = true, .fd = fd };
+	struct vc_doorbell *doorbell;
+	struct rig rig;
+
+	(void)state;
+	assert_true(fd >= 0);
+	rig_code(&rig, NULL, code, sizeof(code));
+	for (int i = 0; i < 20; i++) {
+		cfg.addr = i & 1 ? 0x32 : 0x30;
+		doorbell = bell(&rig, cfg);
+		assert_int_equal(vc_doorbell_fd(doorbell), fd);
+		assert_int_equal(rig_run_on(&rig)->addr, i & 1 ? 0x30 : 0x32);
+		assert_int_equal(rig_run_on(&rig)->addr, 0x34);
+		vc_doorbell_destroy(doorbell);
+	}
+	eventfd_t nr = 0;
+	assert_int_equal(eventfd_read(fd, &nr), 0);
+	assert_int_equal(nr, 20);
+	cfg.fd = -1;
+	cfg.size = sizeof(cfg);
+	assert_refused(vc_doorbell_create(rig.partition, &cfg, &doorbell), -EBADF, "port 0x32");
+	close(fd);
+	rig_free(&rig);
+}
+
 static void refuse(struct rig *rig, struct vc_doorbell_config cfg, int err, const char *part)
 {
 	struct vc_doorbell *doorbell = NULL;
@@ -146,6 +178,7 @@ int main(void)
 		cmocka_unit_test(test_ports_and_matches),
 		cmocka_unit_test(test_destroyed_doorbells_exit_again),
 		cmocka_unit_test(test_memory_doorbell),
+		cmocka_unit_test(test_moves_with_one_fd),
 		cmocka_unit_test(test_refusals),
 	};
 	int skip = rig_skip();

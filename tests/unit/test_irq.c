@@ -133,6 +133,13 @@ static void test_msi_send(void **state)
 	try_msi(VC_IRQCHIP_SPLIT, SEND, "");
 }
 
+static uint64_t signals_in(struct vc_irq *irq)
+{
+	uint64_t nr = 0;
+
+	return read(vc_irq_fd(irq), &nr, sizeof(nr)) == sizeof(nr) ? nr : 0;
+}
+
 /* Lines keep their routes when messages are routed, and a second message does not cut the first. */
 static void test_routes_live_together(void **state)
 {
@@ -155,15 +162,23 @@ static void test_routes_live_together(void **state)
 	vc_irq_destroy(msi_irq[2]);
 	raise_once(&rig, msi_irq[1], SIGNAL_FD);
 	(void)await_ack(&rig, &world, 3);
-	/* the first has been masked all the time: nothing arrives until it has a message */
+	/* the first has been masked all the time: signals wait, raises are dropped */
+	raise_once(&rig, msi_irq[0], SIGNAL_FD);
+	raise_once(&rig, msi_irq[0], SIGNAL_FD);
+	assert_result(vc_irq_pulse(msi_irq[0]), 0);
+	raise_once(&rig, line, PULSE);
+	(void)await_ack(&rig, &world, 4);
+	assert_int_equal(signals_in(msi_irq[0]), 2);
 	raise_once(&rig, msi_irq[0], SIGNAL_FD);
 	assert_result(vc_irq_set_msi(msi_irq[0], &msi), 0);
+	(void)await_ack(&rig, &world, 5);
+	assert_int_equal(signals_in(msi_irq[0]), 0);
 	raise_once(&rig, msi_irq[0], SIGNAL_FD);
-	(void)await_ack(&rig, &world, 4);
+	(void)await_ack(&rig, &world, 6);
 	assert_result(vc_irq_set_msi(msi_irq[0], NULL), 0);
 	assert_result(vc_irq_pulse(msi_irq[0]), 0);
 	raise_once(&rig, line, PULSE);
-	(void)await_ack(&rig, &world, 5);
+	(void)await_ack(&rig, &world, 7);
 	vc_irq_destroy(msi_irq[0]);
 	vc_irq_destroy(msi_irq[1]);
 	vc_irq_destroy(line);

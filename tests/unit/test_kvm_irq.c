@@ -28,6 +28,9 @@ static void test_many_routes(void **state)
 	assert_result(vc_irq_create_msi(rig.partition, NULL, &irqs[7]), 0);
 	assert_int_equal(irqs[7]->gsi, 31);
 	assert_true(vc_irq_fd(irqs[7]) >= 0);
+	/* a message that KVM cannot route goes nowhere, and takes no other's route along */
+	assert_result(vc_irq_set_msi(irqs[8], &(struct vc_msi){ 0x1fee00000, 0x41 }), 0);
+	assert_result(vc_irq_set_msi(irqs[9], &(struct vc_msi){ 0xfee00000, 0x42 }), 0);
 	assert_int_equal(vc_irq_fd(irqs[7]), vc_irq_fd(irqs[7]));
 	for (uint32_t i = 0; i < NR; i++)
 		vc_irq_destroy(irqs[i]);
@@ -69,6 +72,8 @@ static void test_routes_are_lazy(void **state)
 	assert_false(irq->is_wired);
 	assert_result(vc_irq_set_msi(irq, NULL), 0);
 	assert_true(vc_irq_fd(irq) >= 0);
+	assert_false(irq->is_wired); /* masked: signals wait */
+	assert_result(vc_irq_set_msi(irq, &msi), 0);
 	assert_true(irq->is_wired);
 	vc_irq_destroy(irq);
 	rig_free(&rig);
