@@ -14,7 +14,7 @@ HEADERS = {
     "mem": "region mem",
     "cpu": "host cpu_model vcpu vcpu_state irq partition fake",
     "io": "ring block block_ops net stream throttle jail",
-    "devices": "device virtio platform",
+    "devices": "device virtio virtq platform",
     "vm": "boot vm run runner libvirtcore",
     "container": "container",
 }

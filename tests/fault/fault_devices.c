@@ -8,6 +8,7 @@
 #include <libvirtcore/platform.h>
 #include <libvirtcore/snapshot.h>
 #include <libvirtcore/stream.h>
+#include <libvirtcore/virtq.h>
 
 #include <errno.h>
 
@@ -107,9 +108,37 @@ static void bus_and_devices(void **state)
 	assert_true(fault_each(&fault) >= 17);
 }
 
+static int make_queue(void *opaque)
+{
+	struct vc_virtq_config cfg = { .size = sizeof(cfg), .max_size = 256 };
+	struct vc_virtq *vq = NULL;
+	struct vc_mem *mem = NULL;
+	int r = vc_mem_create(&mem);
+
+	(void)opaque;
+	cfg.mem = mem;
+	if (r == 0)
+		r = vc_virtq_create(&cfg, &vq);
+	fault_may_survive();
+	vc_virtq_destroy(vq);
+	vc_mem_destroy(mem);
+	return r;
+}
+
+static void queue(void **state)
+{
+	struct fault_config fault = { .fn = make_queue };
+
+	(void)state;
+	assert_true(fault_each(&fault) >= 4);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(bus_and_devices) };
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(bus_and_devices),
+		cmocka_unit_test(queue),
+	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -16,3 +16,9 @@ vc_add_unit_test(test_rtc_state LAYERS devices WRAP clock_gettime timerfd_settim
 set(ioapic_wrap vc_irq_create_pin vc_irq_destroy vc_irq_send_msi vc_irq_set_msi)
 vc_add_unit_test(test_ioapic LAYERS devices WRAP ${ioapic_wrap})
 vc_add_unit_test(test_ioapic_state LAYERS devices WRAP ${ioapic_wrap})
+# Queues against the driver of tests/virtio.
+set(virtio_dir "${PROJECT_SOURCE_DIR}/tests/virtio")
+foreach(name test_virtq test_virtq_packed test_virtq_split test_virtq_state)
+  vc_add_unit_test(${name} LAYERS devices SOURCES ${name}.c ${virtio_dir}/driver.c)
+  target_include_directories(${name} PRIVATE ${virtio_dir})
+endforeach()
