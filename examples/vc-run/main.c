@@ -181,8 +181,8 @@ static int run_vm(struct program *program)
 	if (program->path != NULL)
 		fprintf(stderr, "vc-run: console: %s\n", program->path);
 	/* Linux, going by the size; test guests are small and get through. */
-	if (!vc_host_has(program->host, VC_CAP_HARDWARE) && program->options->kernel != NULL &&
-	    stat(program->options->kernel, &st) == 0 && st.st_size >= 1 << 20)
+	if (program->options->kernel != NULL && stat(program->options->kernel, &st) == 0 &&
+	    st.st_size >= 1 << 20 && !vc_host_has(program->host, VC_CAP_HARDWARE))
 		fprintf(stderr,
 			"vc-run: warning: no VT-x or SVM here: the host emulates the kernel's code; Linux may hang\n");
 	console_set_raw(&program->console);

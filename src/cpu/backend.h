@@ -28,15 +28,18 @@
 
 /* Tables that a host is asked for at their first use, because asking takes long. */
 enum vc__host_table {
-	VC__TABLE_CPUID = 0, /* leaves, nr_leaves; also late_has and VC_LIMIT_GPA_BITS */
+	VC__TABLE_CPUID = 0, /* leaves, nr_leaves; also VC_LIMIT_GPA_BITS */
 	VC__TABLE_MSRS,	     /* msrs, nr_msrs: what a saved vCPU consists of */
+	VC__TABLE_CPU,	     /* nothing but capabilities: the processor's own word */
+	VC__TABLES,
 };
 
 struct vc_host {
 	const struct vc__backend_ops *ops;
 	atomic_uint nr_refs;
-	uint64_t caps;	    /* bit per enum vc_cap; set by host_open */
-	uint64_t late_caps; /* those that only the CPUID table tells: late_has counts for them */
+	uint64_t caps; /* bit per enum vc_cap; set by host_open */
+	uint64_t
+		late_caps[VC__TABLES]; /* those that only a table tells: late_has counts for them */
 	uint64_t limits[VC_LIMIT_NR];
 	pthread_mutex_t lock; /* over what follows; read-only once loaded */
 	uint32_t loaded;      /* bit per enum vc__host_table */
@@ -74,12 +77,14 @@ struct vc_partition {
 
 struct vc_vcpu {
 	struct vc_partition *partition;
+	const struct vc__backend_ops *ops; /* the host's; here for the sake of every run */
 	struct vc_vcpu *next;
 	uint32_t idx, apic_id;
 	/* crossing threads, see vc_vcpu_kick() */
 	_Atomic pthread_t owner; /* thread attached, 0 = none */
 	atomic_uint state;
 	atomic_bool is_kicked;
+	bool has_times; /* the partition's */
 	/* vCPU's thread */
 	bool is_pending; /* the last run gave an exit; if it is an access, the next completes it */
 	bool has_exit;	 /* completing it gave `exit`, which the next run returns */

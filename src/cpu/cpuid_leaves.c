@@ -39,7 +39,6 @@ static const struct {
 	uint32_t function;
 	uint16_t feature;
 } leaf_needs[] = {
-	{ 0xd, VC__F_xsave },
 	{ 0x12, VC__F_sgx },
 	{ 0x14, VC__F_intel_pt },
 	{ 0x1c, VC__F_arch_lbr },
@@ -182,6 +181,19 @@ static uint64_t model_xstate(const struct vc__feature_set *set, bool is_supervis
 	return mask;
 }
 
+/*
+ * No XSAVE: one empty subleaf stays. Some KVMs, themselves in a guest, else ask the processor for what
+ * is missing, at microseconds a time.
+ */
+static void clear_xsave(struct vc__cpuid_list *list)
+{
+	bool had_leaf = vc__cpuid_find(list->leaves, list->nr, 0xd, 0) != NULL;
+
+	vc__cpuid_remove(list, 0xd);
+	if (had_leaf)
+		(void)vc__cpuid_add(list, 0xd, 0, true); /* room: one was just removed */
+}
+
 /* XSAVE: the components of the features that are there, and the sizes that follow. */
 static void write_xsave(const struct vc_cpu_model *model, uint64_t xstate,
 			struct vc__cpuid_list *list)
@@ -192,6 +204,10 @@ static void write_xsave(const struct vc_cpu_model *model, uint64_t xstate,
 	uint32_t bytes = XSAVE_LEGACY;
 	size_t kept = 0;
 
+	if (!vc__feature_in(&model->features, VC__F_xsave)) {
+		clear_xsave(list);
+		return;
+	}
 	for (size_t i = 0; i < list->nr; i++) {
 		leaf = &list->leaves[i];
 		if (leaf->function == 0xd && leaf->index >= 2) {
@@ -228,7 +244,7 @@ static void prune(struct vc__cpuid_list *list)
 		struct vc__cpuid_leaf leaf = list->leaves[i];
 
 		bool is_first = !(leaf.function & ~(EXT_LEAF | KVM_LEAF)) ||
-				(leaf.function == 7 && leaf.index == 0);
+				((leaf.function == 7 || leaf.function == 0xd) && leaf.index == 0);
 
 		if (leaf.function == 7 && leaf.index == 0)
 			leaf.eax = 0;

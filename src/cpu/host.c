@@ -161,11 +161,15 @@ bool vc_host_has(const struct vc_host *host, enum vc_cap cap)
 {
 	if (!host || (unsigned int)cap >= VC_CAP_NR)
 		return false;
-	if (!(host->late_caps & 1ull << cap))
-		return host->caps & 1ull << cap;
-	/* the table is a cache: loading it changes nothing that a caller could tell */
-	struct vc_host *cache = (struct vc_host *)(uintptr_t)host;
-	return vc__host_load(cache, VC__TABLE_CPUID) == 0 && (cache->late_has & 1ull << cap);
+	for (unsigned int table = 0; table < VC__TABLES; table++) {
+		/* a table is a cache: loading it changes nothing that a caller could tell */
+		struct vc_host *cache = (struct vc_host *)(uintptr_t)host;
+
+		if (host->late_caps[table] & 1ull << cap)
+			return vc__host_load(cache, (enum vc__host_table)table) == 0 &&
+			       (cache->late_has & 1ull << cap);
+	}
+	return host->caps & 1ull << cap;
 }
 
 uint64_t vc_host_limit(const struct vc_host *host, enum vc_limit limit)

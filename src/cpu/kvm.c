@@ -126,12 +126,11 @@ static void find_caps(struct vc__kvm_host *kvm)
 	ring_bytes = ring_bytes ? ring_bytes : check(kvm, KVM_CAP_DIRTY_LOG_RING);
 	if (ring_bytes)
 		caps |= 1ull << VC_CAP_DIRTY_RING;
-	if (vc__kvm_cpu_has_hardware())
-		caps |= 1ull << VC_CAP_HARDWARE;
 	kvm->host.limits[VC_LIMIT_DIRTY_RING_ENTRIES] =
 		(uint64_t)ring_bytes / sizeof(struct kvm_dirty_gfn);
 	kvm->host.caps = caps;
-	kvm->host.late_caps = 1ull << VC_CAP_NESTED | 1ull << VC_CAP_STEAL_TIME;
+	kvm->host.late_caps[VC__TABLE_CPUID] = 1ull << VC_CAP_NESTED | 1ull << VC_CAP_STEAL_TIME;
+	kvm->host.late_caps[VC__TABLE_CPU] = 1ull << VC_CAP_HARDWARE;
 }
 
 static void find_limits(struct vc__kvm_host *kvm)

@@ -63,9 +63,6 @@ int vc__kvm_fail(const struct vc_partition *partition, const char *what);
 /* kvm_tables.c */
 int vc__kvm_host_load(struct vc_host *host, enum vc__host_table table);
 
-/* Whether the CPU has VT-x or SVM for KVM to use. */
-bool vc__kvm_cpu_has_hardware(void);
-
 /* kvm_x86.c */
 int vc__kvm_vcpu_get(struct vc_vcpu *vcpu, enum vc__vcpu_part part, void *buf, size_t len);
 int vc__kvm_vcpu_set(struct vc_vcpu *vcpu, enum vc__vcpu_part part, const void *buf, size_t len);

@@ -142,6 +142,8 @@ int vc_vcpu_create(struct vc_partition *partition, const struct vc_vcpu_config *
 	if (!vcpu)
 		return vc__no_memory(partition->name, "a vCPU");
 	vcpu->partition = partition;
+	vcpu->ops = partition->host->ops;
+	vcpu->has_times = partition->has_times;
 	vcpu->idx = cfg.idx;
 	vcpu->apic_id = apic_id;
 	vcpu->next = partition->vcpus;
@@ -235,7 +237,7 @@ static inline int enter(struct vc_vcpu *vcpu, bool is_immediate)
 	atomic_fetch_or(&vcpu->state, VC__VCPU_IN_RUN);
 	/* pairs with vc_vcpu_kick() */
 	bool is_kicked = atomic_load(&vcpu->is_kicked);
-	int r = vcpu->partition->host->ops->vcpu_run(vcpu, is_immediate || is_kicked);
+	int r = vcpu->ops->vcpu_run(vcpu, is_immediate || is_kicked);
 	/* release: pairs with vc__vcpu_is_idle() */
 	atomic_fetch_and(&vcpu->state, ~VC__VCPU_IN_RUN);
 	vcpu->is_pending = r == 0;
@@ -277,7 +279,7 @@ int vc_vcpu_run(struct vc_vcpu *vcpu, struct vc_exit **ret_exit)
 	if (vcpu->has_exit)
 		vcpu->has_exit = false;
 	else
-		r = vcpu->partition->has_times ? enter_timed(vcpu) : enter(vcpu, false);
+		r = vcpu->has_times ? enter_timed(vcpu) : enter(vcpu, false);
 	if (r < 0) {
 		if (r != -EINTR)
 			return r;

@@ -256,7 +256,7 @@ int vc_bus_access(struct vc_bus *bus, uint64_t addr, unsigned int size, bool is_
 	uint64_t mask = size < NR_MASKS ? masks[size] : 0;
 	const struct range *range;
 
-	if (!bus || !value || !mask || !bus->is_frozen)
+	if (!bus || !mask || !bus->is_frozen || !value)
 		return refuse_access(bus, size);
 	range = guess(bus, addr);
 	if (!is_within(range, addr, size))

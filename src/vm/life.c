@@ -261,6 +261,13 @@ bool vc__vm_on_own_thread(const struct vc_vm *vm)
 	return false;
 }
 
+void vc__vm_open(struct vc_vm *vm)
+{
+	for (uint32_t i = 0; i < vm->cfg.nr_vcpus; i++)
+		vm->cpus[i].in_loop = vm->cfg.runner != VC_RUNNER_CALLER;
+	set_state(vm, VC_VM_RUNNING);
+}
+
 static int refuse_state(const struct vc_vm *vm, const char *verb)
 {
 	return vc_error_set(-EBUSY, "vm", vm->name, "cannot %s: the VM is %s", verb,
@@ -281,15 +288,10 @@ int vc_vm_start(struct vc_vm *vm)
 	pthread_mutex_unlock(&vm->lock);
 	if (r < 0)
 		return r;
-	if (vm->cfg.runner != VC_RUNNER_CALLER) {
-		r = vc__runner_start(vm);
-		if (r < 0)
-			return r;
-	}
+	if (vm->cfg.runner != VC_RUNNER_CALLER)
+		return vc__runner_start(vm);
 	pthread_mutex_lock(&vm->lock);
-	set_state(vm, VC_VM_RUNNING);
-	vm->is_opening = false;
-	pthread_cond_broadcast(&vm->changed);
+	vc__vm_open(vm);
 	pthread_mutex_unlock(&vm->lock);
 	return 0;
 }

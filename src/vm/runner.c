@@ -67,20 +67,28 @@ static int open_thread(struct vc_vm *vm, bool is_vcpu, uint32_t idx)
 	return r <= 0 ? r : -ECANCELED; /* a refusal, but no errno */
 }
 
-/* Tells start that this thread is ready (or why not); true when the VM then runs. */
+/*
+ * Tells that this thread is ready (or why not) and waits for the others; true when the VM runs. The
+ * last one lets all go, start included, so that with a single vCPU its thread never sleeps here.
+ */
 static bool report_ready(struct vc_vm *vm, int err, int *ret_err)
 {
-	bool is_going_on;
+	bool is_last, is_going_on;
 
 	pthread_mutex_lock(&vm->lock);
 	*ret_err = err;
-	vm->nr_started++;
-	pthread_cond_signal(&vm->started);
-	while (vm->is_opening && !vm->is_aborted)
+	vm->nr_opening--;
+	vm->is_aborted |= err != 0;
+	is_last = vm->is_aborted || vm->nr_opening == 0;
+	if (is_last && !vm->is_aborted)
+		vc__vm_open(vm);
+	while (vm->nr_opening > 0 && !vm->is_aborted)
 		pthread_cond_wait(&vm->changed, &vm->lock);
 	is_going_on = !vm->is_aborted;
 	pthread_mutex_unlock(&vm->lock);
-	return is_going_on && err == 0;
+	if (is_last) /* not under the lock, which whoever wakes up wants */
+		pthread_cond_broadcast(&vm->changed);
+	return is_going_on;
 }
 
 static void *vcpu_main(void *opaque)
@@ -211,27 +219,26 @@ static int make_thread(pthread_t *ret_thread, void *(*main_fn)(void *), void *op
 	return r;
 }
 
-/* Makes the threads; returns how many there are, the error in *@ret_err. */
-static uint32_t make_threads(struct vc_vm *vm, int *ret_err)
+static int thread_failed(const struct vc_vm *vm, int err, uint32_t idx)
 {
-	uint32_t nr = 0;
-	int r = 0;
+	return vc_error_set(-err, "vm", vm->name,
+			    "thread %" PRIu32 " of %" PRIu32 " cannot be made: %s", idx + 1,
+			    vm->cfg.nr_vcpus + 1, strerror(err));
+}
 
-	for (uint32_t i = 0; i < vm->cfg.nr_vcpus && r == 0; i++) {
+static int make_threads(struct vc_vm *vm, bool has_control)
+{
+	int r;
+
+	for (uint32_t i = 0; i < vm->cfg.nr_vcpus; i++) {
 		r = make_thread(&vm->cpus[i].thread, vcpu_main, &vm->cpus[i]);
 		vm->cpus[i].has_thread = r == 0;
-		nr += r == 0;
+		if (r != 0)
+			return thread_failed(vm, r, i);
 	}
-	if (r == 0 && vm->cfg.runner == VC_RUNNER_THREADS && has_pollable(vm)) {
-		r = make_thread(&vm->control, control_main, vm);
-		vm->has_control = r == 0;
-		nr += r == 0;
-	}
-	if (r != 0)
-		*ret_err = vc_error_set(-r, "vm", vm->name,
-					"thread %" PRIu32 " of %" PRIu32 " cannot be made: %s",
-					nr + 1, vm->cfg.nr_vcpus + 1, strerror(r));
-	return nr;
+	r = has_control ? make_thread(&vm->control, control_main, vm) : 0;
+	vm->has_control = has_control && r == 0;
+	return r == 0 ? 0 : thread_failed(vm, r, vm->cfg.nr_vcpus);
 }
 
 /* The thread's own message stayed with it; what can be told apart is told again. */
@@ -261,32 +268,28 @@ static int find_start_error(struct vc_vm *vm)
 
 int vc__runner_start(struct vc_vm *vm)
 {
-	uint32_t nr;
-	int r = 0;
+	bool has_control = vm->cfg.runner == VC_RUNNER_THREADS && has_pollable(vm);
+	bool is_aborted;
+	int r;
 
-	vm->is_opening = true;
+	for (uint32_t i = 0; i < vm->cfg.nr_vcpus; i++)
+		vm->cpus[i].start_err = 0;
+	vm->control_err = 0;
 	vm->is_aborted = false;
-	vm->nr_started = 0;
-	nr = make_threads(vm, &r);
+	vm->nr_opening = vm->cfg.nr_vcpus + has_control;
+	r = make_threads(vm, has_control);
 
 	pthread_mutex_lock(&vm->lock);
-	while (vm->nr_started < nr)
-		pthread_cond_wait(&vm->started, &vm->lock);
-	if (r == 0)
-		r = find_start_error(vm);
-	for (uint32_t i = 0; i < vm->cfg.nr_vcpus; i++) {
-		vm->cpus[i].in_loop = r == 0;
-		vm->cpus[i].start_err = 0;
-	}
-	vm->control_err = 0;
-	vm->is_aborted = r < 0;
-	if (r < 0) /* else the caller lets the threads go, once the VM is RUNNING */
-		pthread_cond_broadcast(&vm->changed);
+	vm->is_aborted |= r < 0;
+	while (vm->nr_opening > 0 && !vm->is_aborted)
+		pthread_cond_wait(&vm->changed, &vm->lock);
+	is_aborted = vm->is_aborted;
 	pthread_mutex_unlock(&vm->lock);
-
-	if (r < 0)
-		vc__runner_join(vm);
-	return r;
+	if (!is_aborted)
+		return 0;
+	pthread_cond_broadcast(&vm->changed);
+	vc__runner_join(vm);
+	return r < 0 ? r : find_start_error(vm);
 }
 
 void vc__runner_join(struct vc_vm *vm)

@@ -109,11 +109,6 @@ static int init_sync(struct vc_vm *vm)
 		r = pthread_cond_init(&vm->changed, &attr);
 		pthread_condattr_destroy(&attr);
 	}
-	if (r == 0) {
-		r = pthread_cond_init(&vm->started, NULL);
-		if (r != 0)
-			pthread_cond_destroy(&vm->changed);
-	}
 	if (r != 0)
 		pthread_mutex_destroy(&vm->lock);
 	return -r;
@@ -234,7 +229,6 @@ void vc_vm_destroy(struct vc_vm *vm)
 	if (vm->wake_fd >= 0)
 		close(vm->wake_fd);
 	vc_host_close(vm->host);
-	pthread_cond_destroy(&vm->started);
 	pthread_cond_destroy(&vm->changed);
 	pthread_mutex_destroy(&vm->lock);
 	free(vm);

@@ -135,14 +135,12 @@ struct vc_vm {
 
 	/* life cycle */
 	pthread_mutex_t lock;
-	pthread_cond_t changed;		/* any of the fields up to asked, but for nr_started */
-	pthread_cond_t started;		/* nr_started: start alone waits for it */
+	pthread_cond_t changed;		/* any of the fields up to asked */
 	_Atomic enum vc_vm_state state; /* written under lock once built */
 	bool is_settling;		/* a thread does what was asked for, lock dropped */
 	bool is_half_loaded;		/* vc_vm_load() failed: not to be started */
-	bool is_opening;		/* start: threads wait until all have passed their hooks */
+	uint32_t nr_opening;		/* start: threads that have still to pass their hooks */
 	bool is_aborted;		/* start failed: threads leave */
-	uint32_t nr_started;		/* threads that have passed or failed their hook */
 	_Atomic uint64_t nr_resets;
 	pthread_t control;
 	bool has_control;
@@ -195,6 +193,7 @@ void vc__vm_fail(struct vc__vm_cpu *cpu, int err, const struct vc_exit *exit);
 void vc__vm_ask(struct vc_vm *vm, unsigned int what);
 void vc__vm_request(void *opaque, enum vc_request request, uint64_t code);
 int vc__vm_cpu_loop(struct vc__vm_cpu *cpu);
+void vc__vm_open(struct vc_vm *vm); /* lock held: its threads are ready, it is RUNNING */
 bool vc__vm_on_own_thread(const struct vc_vm *vm);
 void vc__vm_kick_all(struct vc_vm *vm);
 
