@@ -13,7 +13,7 @@ HEADERS = {
     "base": "types error implement snapshot",
     "mem": "region mem",
     "cpu": "host cpu_model vcpu vcpu_state irq partition fake",
-    "io": "ring block block_ops net stream throttle jail",
+    "io": "ring ring_request block block_ops net stream throttle jail",
     "devices": "device virtio virtq platform",
     "vm": "boot vm run runner libvirtcore",
     "container": "container",

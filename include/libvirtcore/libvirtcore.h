@@ -14,6 +14,7 @@
 #include <libvirtcore/partition.h>
 #include <libvirtcore/platform.h>
 #include <libvirtcore/region.h>
+#include <libvirtcore/ring.h>
 #include <libvirtcore/run.h>
 #include <libvirtcore/runner.h>
 #include <libvirtcore/snapshot.h>
