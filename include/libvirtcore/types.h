@@ -50,7 +50,7 @@ struct vc_x86_segment {
 	uint16_t selector;
 	uint8_t type; /* 4 bits of the descriptor's type field */
 	uint8_t s, dpl, present, avl, l, db, g, unusable;
-	uint8_t reserved[3];
+	uint8_t reserved[9]; /* fills the struct, so that two can be compared */
 };
 
 /* GDTR or IDTR. */

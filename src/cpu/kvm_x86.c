@@ -55,6 +55,10 @@ static int set_regs(struct vc_vcpu *vcpu, const void *buf)
 	return ioctl(vc__kvm_vcpu(vcpu)->fd, KVM_SET_REGS, buf) < 0 ? -errno : 0;
 }
 
+/* No padding, which an initialiser may leave as it finds it: callers compare whole structs. */
+static_assert(offsetof(struct vc_x86_segment, reserved) + 9 == sizeof(struct vc_x86_segment),
+	      "segment");
+
 /* Names are the same on both sides, so one list of them serves both ways. */
 #define SEGMENT_OF(from)                                                                          \
 	{                                                                                         \
