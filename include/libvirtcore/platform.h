@@ -18,7 +18,7 @@ struct vc_irq;
 struct vc_partition;
 struct vc_stream;
 
-/* What a guest can ask of its machine through a device. */
+/* What a guest can ask of its machine through a device; a VM takes it by vc_vm_request(). */
 enum vc_request {
 	VC_REQUEST_POWER_OFF = 0,
 	VC_REQUEST_RESET,

@@ -15,6 +15,7 @@
 #include <libvirtcore/boot.h>
 #include <libvirtcore/host.h>
 #include <libvirtcore/partition.h>
+#include <libvirtcore/platform.h>
 #include <libvirtcore/region.h>
 #include <libvirtcore/runner.h>
 
@@ -184,6 +185,17 @@ VC_API int vc_vm_add_device(struct vc_vm *vm, struct vc_device *dev, const struc
  * Spec: none.   Since: 0.1
  */
 VC_API int vc_vm_irq(struct vc_vm *vm, uint32_t gsi, struct vc_irq **ret_irq);
+
+/**
+ * vc_vm_request() - tell a VM what its guest wants, as a device does that takes the guest's word.
+ * @vm: BUILT, RUNNING or PAUSED; granted as soon as its vCPUs run.
+ * @request: power-off, reset, debug exit or panic; one of the same kind may still be waiting.
+ * @code: of a debug exit or a panic: for the event.
+ * Context: any thread, also inside a device's ops; does not block.
+ * Returns: 0, or -EINVAL (NULL, unknown request), -EBUSY (NEW, STOPPED).
+ * Spec: none.   Since: 0.1
+ */
+VC_API int vc_vm_request(struct vc_vm *vm, enum vc_request request, uint64_t code);
 
 /* One fault of a configuration. */
 struct vc_problem {

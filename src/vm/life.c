@@ -30,29 +30,6 @@ void vc__vm_ask(struct vc_vm *vm, unsigned int what)
 	vc__vm_kick_all(vm);
 }
 
-/* A device's wish, under its lock on a vCPU thread: that thread will park and settle. */
-void vc__vm_request(void *opaque, enum vc_request request, uint64_t code)
-{
-	struct vc_vm *vm = opaque;
-	struct vc_event panicked = { .kind = VC_EVENT_PANICKED, .code = code };
-
-	switch (request) {
-	case VC_REQUEST_POWER_OFF:
-		vc__vm_ask(vm, VC__ASK_POWER_OFF);
-		return;
-	case VC_REQUEST_RESET:
-		vc__vm_ask(vm, VC__ASK_RESET);
-		return;
-	case VC_REQUEST_DEBUG_EXIT:
-		atomic_store_explicit(&vm->asked_code, code, memory_order_relaxed);
-		vc__vm_ask(vm, VC__ASK_DEBUG_EXIT);
-		return;
-	case VC_REQUEST_PANICKED:
-		vc__events_put(vm, &panicked);
-		return;
-	}
-}
-
 static bool is_all_parked(const struct vc_vm *vm)
 {
 	for (uint32_t i = 0; i < vm->cfg.nr_vcpus; i++)
@@ -153,7 +130,10 @@ static void reset_and_tell(struct vc_vm *vm, unsigned int asked)
 	pthread_mutex_unlock(&vm->event_lock);
 }
 
-/* Lock held (dropped on the way), every vCPU parked: do what was asked for. */
+/*
+ * Lock held (dropped on the way), every vCPU parked: do what was asked for. What devices ask of a
+ * PAUSED VM waits until it goes on, for its state may be being read.
+ */
 static void settle(struct vc_vm *vm)
 {
 	unsigned int asked;
@@ -163,19 +143,22 @@ static void settle(struct vc_vm *vm)
 	for (;;) {
 		/* Acquire: pairs with vc__vm_ask(). */
 		asked = atomic_load_explicit(&vm->asked, memory_order_acquire);
-		if (vm->state == VC_VM_STOPPED)
+		if (vm->state == VC_VM_STOPPED ||
+		    (vm->state == VC_VM_PAUSED && !(asked & VC__ASK_STOP)))
 			return;
 		if (asked & ASK_STOPS ||
 		    (asked & ASK_RESETS && vm->cfg.on_reset == VC_ON_RESET_STOP)) {
 			stop_now(vm, asked);
-			return;
-		}
-		if (!(asked & ASK_RESETS))
 			break;
+		}
+		if (!(asked & ASK_RESETS)) {
+			if (asked & VC__ASK_PAUSE)
+				set_state(vm, VC_VM_PAUSED);
+			break;
+		}
 		reset_and_tell(vm, asked);
 	}
-	if (asked & VC__ASK_PAUSE)
-		set_state(vm, VC_VM_PAUSED);
+	pthread_cond_broadcast(&vm->changed);
 }
 
 /* Finishes the access of the last exit; one that crosses a page or is a string has several parts. */
@@ -198,12 +181,16 @@ static bool park(struct vc__vm_cpu *cpu)
 	complete_access(cpu);
 	pthread_mutex_lock(&vm->lock);
 	cpu->is_parked = true;
-	if (is_all_parked(vm))
-		settle(vm);
-	pthread_cond_broadcast(&vm->changed);
-	while (vm->state != VC_VM_STOPPED &&
-	       atomic_load_explicit(&vm->asked, memory_order_relaxed) != 0)
+	pthread_cond_broadcast(&vm->changed); /* for halted vCPUs */
+	for (;;) {
+		/* also for what was asked while all were parked */
+		if (is_all_parked(vm))
+			settle(vm);
+		if (vm->state == VC_VM_STOPPED ||
+		    atomic_load_explicit(&vm->asked, memory_order_relaxed) == 0)
+			break;
 		pthread_cond_wait(&vm->changed, &vm->lock);
+	}
 	is_going_on = vm->state != VC_VM_STOPPED;
 	cpu->is_parked = !is_going_on;
 	pthread_mutex_unlock(&vm->lock);
@@ -274,6 +261,38 @@ static int refuse_state(const struct vc_vm *vm, const char *verb)
 			    vc_vm_state_name(vm->state));
 }
 
+int vc_vm_request(struct vc_vm *vm, enum vc_request request, uint64_t code)
+{
+	static const unsigned int asks[] = {
+		[VC_REQUEST_POWER_OFF] = VC__ASK_POWER_OFF,
+		[VC_REQUEST_RESET] = VC__ASK_RESET,
+		[VC_REQUEST_DEBUG_EXIT] = VC__ASK_DEBUG_EXIT,
+		[VC_REQUEST_PANICKED] = 0, /* stops nobody */
+	};
+	struct vc_event panicked = { .kind = VC_EVENT_PANICKED, .code = code };
+	enum vc_vm_state state = vc_vm_get_state(vm);
+
+	if (vm == NULL || (unsigned int)request >= sizeof(asks) / sizeof(asks[0]))
+		return vc_error_set(-EINVAL, "vm", vm != NULL ? vm->name : NULL,
+				    "a VM and a request of 0 to %u are needed, found %d",
+				    VC_REQUEST_PANICKED, (int)request);
+	if (state == VC_VM_NEW || state == VC_VM_STOPPED)
+		return vc_error_set(-EBUSY, "vm", vm->name, "no guest that could ask: the VM is %s",
+				    vc_vm_state_name(state));
+	if (request == VC_REQUEST_PANICKED) {
+		vc__events_put(vm, &panicked);
+		return 0;
+	}
+	if (request == VC_REQUEST_DEBUG_EXIT)
+		atomic_store_explicit(&vm->asked_code, code, memory_order_relaxed);
+	vc__vm_ask(vm, asks[request]);
+	/* A kick wakes no vCPU that waits, halted or parked. */
+	pthread_mutex_lock(&vm->lock);
+	pthread_cond_broadcast(&vm->changed);
+	pthread_mutex_unlock(&vm->lock);
+	return 0;
+}
+
 int vc_vm_start(struct vc_vm *vm)
 {
 	int r;
@@ -310,11 +329,9 @@ static int ask_and_wait(struct vc_vm *vm, unsigned int what)
 			settle(vm);
 		if (vm->state != VC_VM_RUNNING &&
 		    (what == VC__ASK_PAUSE || vm->state != VC_VM_PAUSED))
-			break;
+			return 0;
 		pthread_cond_wait(&vm->changed, &vm->lock);
 	}
-	pthread_cond_broadcast(&vm->changed);
-	return 0;
 }
 
 int vc_vm_pause(struct vc_vm *vm)

@@ -267,12 +267,18 @@ static const struct fixed_device fixed_devices[] = {
 
 #define FIXED_NR (sizeof(fixed_devices) / sizeof(fixed_devices[0]))
 
+/* A guest's wish that comes too late, because somebody has just stopped the VM, is nobody's loss. */
+static void pass_on(void *opaque, enum vc_request request, uint64_t code)
+{
+	(void)vc_vm_request(opaque, request, code);
+}
+
 /* Makes the @nr-th of several fixed devices; the VM takes none before all are made. */
 static int make_fixed(struct vc_vm *vm, const struct fixed_device *fixed, size_t nr,
 		      struct vc__vm_device *slot)
 {
 	struct vc_request_config cfg = {
-		.size = sizeof(cfg), .name = fixed->name, .fn = vc__vm_request, .opaque = vm
+		.size = sizeof(cfg), .name = fixed->name, .fn = pass_on, .opaque = vm
 	};
 	int r;
 

@@ -152,13 +152,13 @@ static __attribute__((noinline)) void handle_other(struct vc__vm_cpu *cpu, struc
 	case VC_EXIT_DIRTY_FULL:
 		return; /* the entries were taken into the log's bitmap before this exit came out */
 	case VC_EXIT_POWER_OFF:
-		vc__vm_request(vm, VC_REQUEST_POWER_OFF, 0);
+		(void)vc_vm_request(vm, VC_REQUEST_POWER_OFF, 0);
 		return;
 	case VC_EXIT_RESET:
-		vc__vm_request(vm, VC_REQUEST_RESET, 0);
+		(void)vc_vm_request(vm, VC_REQUEST_RESET, 0);
 		return;
 	case VC_EXIT_CRASH:
-		vc__vm_request(vm, VC_REQUEST_PANICKED, exit->code);
+		(void)vc_vm_request(vm, VC_REQUEST_PANICKED, exit->code);
 		return;
 	case VC_EXIT_SHUTDOWN:
 		record_fault(cpu, VC_EVENT_TRIPLE_FAULT, 0, exit);

@@ -191,7 +191,6 @@ void vc__vm_fail(struct vc__vm_cpu *cpu, int err, const struct vc_exit *exit);
 
 /* life.c: the barrier and the state machine */
 void vc__vm_ask(struct vc_vm *vm, unsigned int what);
-void vc__vm_request(void *opaque, enum vc_request request, uint64_t code);
 int vc__vm_cpu_loop(struct vc__vm_cpu *cpu);
 void vc__vm_open(struct vc_vm *vm); /* lock held: its threads are ready, it is RUNNING */
 bool vc__vm_on_own_thread(const struct vc_vm *vm);

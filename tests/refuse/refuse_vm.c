@@ -178,34 +178,10 @@ static void caller_access(struct vc_device *dev, struct vc_access *access)
 	c->nr++;
 }
 
-static void caller_reset(struct vc_device *dev)
-{
-	(void)dev;
-}
-
-static int caller_save(struct vc_device *dev, struct vc_state_writer *writer)
-{
-	(void)dev, (void)writer;
-	return 0;
-}
-
-static int caller_load(struct vc_device *dev, struct vc_state_reader *reader)
-{
-	(void)dev, (void)reader;
-	return 0;
-}
-
-static const struct vc_device_ops caller_ops = { .type = "caller",
-						 .access = caller_access,
-						 .reset = caller_reset,
-						 .save = caller_save,
-						 .load = caller_load,
-						 .destroy = vc_device_fini };
-
 static void pause_stop_wait_edeadlk(void **state)
 {
 	static const struct vc_fake_step steps[] = { OUT8(0x700, 0), POWER_OFF };
-	const struct vc_place place = { VC_SPACE_PIO, 0x700, 1, 0 };
+	static const struct vc_device_ops ops = PLAIN_OPS("caller", caller_access);
 	struct vc_vm_config cfg = basic_config();
 	struct caller c = { .vm = NULL };
 	struct fixture f;
@@ -214,11 +190,31 @@ static void pause_stop_wait_edeadlk(void **state)
 	open_host(&f, steps, ARRAY_LEN(steps));
 	make_vm(&f, &cfg);
 	c.vm = f.vm;
-	assert_result(vc_device_init(&c.dev, &caller_ops, "caller"), 0);
-	assert_result(vc_vm_add_device(f.vm, &c.dev, &place, 1), 0);
+	add_own(&f, &c.dev, &ops);
 	assert_result(vc_vm_build(f.vm), 0);
 	run_vm(&f);
 	assert_int_equal(c.nr, 1);
+	close_all(&f);
+}
+
+static void request_einval_ebusy(void **state)
+{
+	static const struct vc_fake_step steps[] = { POWER_OFF };
+	struct vc_vm_config cfg = basic_config();
+	struct fixture f;
+
+	(void)state;
+	open_host(&f, steps, ARRAY_LEN(steps));
+	make_vm(&f, &cfg);
+	assert_refused(vc_vm_request(NULL, VC_REQUEST_RESET, 0), -EINVAL, "a VM");
+	assert_refused(vc_vm_request(f.vm, (enum vc_request)4, 0), -EINVAL, "0 to 3");
+	assert_refused(vc_vm_request(f.vm, (enum vc_request) - 1, 0), -EINVAL, "found -1");
+	assert_refused(vc_vm_request(f.vm, VC_REQUEST_PANICKED, 0), -EBUSY, "the VM is new");
+	assert_result(vc_vm_build(f.vm), 0);
+	run_vm(&f);
+	assert_refused(vc_vm_request(f.vm, VC_REQUEST_PANICKED, 0), -EBUSY, "the VM is stopped");
+	expect_event(f.vm, VC_EVENT_POWERED_OFF);
+	expect_no_event(f.vm);
 	close_all(&f);
 }
 
@@ -231,6 +227,7 @@ int main(void)
 		cmocka_unit_test(state_enotsup),
 		cmocka_unit_test(load_ebusy_enoent_ebadmsg_eprotonosupport),
 		cmocka_unit_test(pause_stop_wait_edeadlk),
+		cmocka_unit_test(request_einval_ebusy),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The bus: claims, look-up, the wholly-in-range rule, widths, what is unclaimed. */
 #include "device_unit.h"
+#include "plain_device.h"
 
 /* The next allocations that fail: bit 0 the next, bit 1 the one after. */
 static unsigned int failing;
@@ -46,33 +47,7 @@ static void probe_access(struct vc_device *dev, struct vc_access *access)
 		access->value = probe->answer;
 }
 
-static void probe_reset(struct vc_device *dev)
-{
-	(void)dev;
-}
-
-static int probe_save(struct vc_device *dev, struct vc_state_writer *writer)
-{
-	(void)dev;
-	(void)writer;
-	return 0;
-}
-
-static int probe_load(struct vc_device *dev, struct vc_state_reader *reader)
-{
-	(void)dev;
-	(void)reader;
-	return 0;
-}
-
-static const struct vc_device_ops probe_ops = {
-	.type = "probe",
-	.access = probe_access,
-	.reset = probe_reset,
-	.save = probe_save,
-	.load = probe_load,
-	.destroy = vc_device_fini,
-};
+static const struct vc_device_ops probe_ops = PLAIN_OPS("probe", probe_access);
 
 #define NR_PROBES 3u
 

@@ -63,19 +63,6 @@ static void stop_before_start(void **state)
 	close_all(&f);
 }
 
-/* Two vCPUs whose scripts never end: one exits all the time, one waits to be kicked. */
-static void start_busy(struct fixture *f, enum vc_on_reset on_reset)
-{
-	static const struct vc_fake_step busy[] = { IN8(0x3fd), OUT8(0x80, 0) };
-	struct vc_vm_config cfg = basic_config();
-
-	open_host_for(f, busy, ARRAY_LEN(busy), UINT64_MAX);
-	cfg.nr_vcpus = 2;
-	cfg.on_reset = on_reset;
-	build_vm(f, &cfg);
-	assert_result(vc_vm_start(f->vm), 0);
-}
-
 static void pause_holds_and_resume_goes_on(void **state)
 {
 	struct vc_vm_stats before = { .size = sizeof(before) }, after = before;
@@ -188,37 +175,6 @@ static void caller_access(struct vc_device *dev, struct vc_access *access)
 	c->results[2] = vc_vm_wait(c->vm, -1);
 }
 
-static void caller_reset(struct vc_device *dev)
-{
-	(void)dev;
-}
-
-static int caller_save(struct vc_device *dev, struct vc_state_writer *writer)
-{
-	(void)dev;
-	(void)writer;
-	return 0;
-}
-
-static int caller_load(struct vc_device *dev, struct vc_state_reader *reader)
-{
-	(void)dev;
-	(void)reader;
-	return 0;
-}
-
-static void caller_destroy(struct vc_device *dev)
-{
-	vc_device_fini(dev);
-}
-
-static const struct vc_device_ops caller_ops = { .type = "caller",
-						 .access = caller_access,
-						 .reset = caller_reset,
-						 .save = caller_save,
-						 .load = caller_load,
-						 .destroy = caller_destroy };
-
 /* A device that keeps its vCPU for a while and sees whether a pause returns meanwhile. */
 struct slow {
 	struct vc_device dev;
@@ -242,17 +198,10 @@ static void slow_access(struct vc_device *dev, struct vc_access *access)
 	slow->result = sem_timedwait(&slow->paused, &at) < 0 ? errno : 0;
 }
 
-static const struct vc_device_ops slow_ops = { .type = "slow",
-					       .access = slow_access,
-					       .reset = caller_reset,
-					       .save = caller_save,
-					       .load = caller_load,
-					       .destroy = caller_destroy };
-
 static void pause_waits_for_an_access(void **state)
 {
 	static const struct vc_fake_step steps[] = { OUT8(0x700, 0), POWER_OFF };
-	struct vc_place place = { VC_SPACE_PIO, 0x700, 1, 0 };
+	static const struct vc_device_ops ops = PLAIN_OPS("slow", slow_access);
 	struct vc_vm_config cfg = basic_config();
 	struct slow slow = { .result = 0 };
 	struct fixture f;
@@ -262,8 +211,7 @@ static void pause_waits_for_an_access(void **state)
 	sem_init(&slow.paused, 0, 0);
 	open_host(&f, steps, ARRAY_LEN(steps));
 	make_vm(&f, &cfg);
-	assert_result(vc_device_init(&slow.dev, &slow_ops, "slow"), 0);
-	assert_result(vc_vm_add_device(f.vm, &slow.dev, &place, 1), 0);
+	add_own(&f, &slow.dev, &ops);
 	assert_result(vc_vm_build(f.vm), 0);
 	assert_result(vc_vm_start(f.vm), 0);
 	sem_wait(&slow.inside);
@@ -279,7 +227,7 @@ static void pause_waits_for_an_access(void **state)
 static void vcpu_thread_cannot_wait_for_itself(void **state)
 {
 	static const struct vc_fake_step steps[] = { OUT8(0x700, 0), POWER_OFF };
-	struct vc_place place = { VC_SPACE_PIO, 0x700, 1, 0 };
+	static const struct vc_device_ops ops = PLAIN_OPS("caller", caller_access);
 	struct vc_vm_config cfg = basic_config();
 	struct caller c = { .vm = NULL };
 	struct fixture f;
@@ -288,8 +236,7 @@ static void vcpu_thread_cannot_wait_for_itself(void **state)
 	open_host(&f, steps, ARRAY_LEN(steps));
 	make_vm(&f, &cfg);
 	c.vm = f.vm;
-	assert_result(vc_device_init(&c.dev, &caller_ops, "caller"), 0);
-	assert_result(vc_vm_add_device(f.vm, &c.dev, &place, 1), 0);
+	add_own(&f, &c.dev, &ops);
 	assert_result(vc_vm_build(f.vm), 0);
 	run_vm(&f);
 	for (int i = 0; i < 3; i++)
@@ -363,12 +310,6 @@ static void reset_that_fails_says_why(void **state)
 }
 
 /* A device asks for the state while it is reset, under its own lock. */
-static void asking_access(struct vc_device *dev, struct vc_access *access)
-{
-	(void)dev;
-	(void)access;
-}
-
 static void asking_reset(struct vc_device *dev)
 {
 	struct caller *c = vc_container_of(dev, struct caller, dev);
@@ -379,11 +320,11 @@ static void asking_reset(struct vc_device *dev)
 static void state_can_be_asked_during_reset(void **state)
 {
 	static const struct vc_device_ops ops = { .type = "asking",
-						  .access = asking_access,
+						  .access = plain_access,
 						  .reset = asking_reset,
-						  .save = caller_save,
-						  .load = caller_load,
-						  .destroy = caller_destroy };
+						  .save = plain_save,
+						  .load = plain_load,
+						  .destroy = vc_device_fini };
 	static const struct vc_fake_step steps[] = { RESET, POWER_OFF };
 	struct vc_vm_config cfg = basic_config();
 	struct caller c = { .vm = NULL };
@@ -394,8 +335,7 @@ static void state_can_be_asked_during_reset(void **state)
 	open_host(&f, steps, ARRAY_LEN(steps));
 	make_vm(&f, &cfg);
 	c.vm = f.vm;
-	assert_result(vc_device_init(&c.dev, &ops, "asking"), 0);
-	assert_result(vc_vm_add_device(f.vm, &c.dev, NULL, 0), 0);
+	add_own(&f, &c.dev, &ops);
 	assert_result(vc_vm_build(f.vm), 0);
 	run_vm(&f);
 	assert_int_equal(c.results[0], VC_VM_RUNNING);
@@ -425,11 +365,11 @@ static void polling_dispatch(struct vc_device *dev, const struct pollfd *fds, si
 static void poll_op_cannot_wait_for_vcpus(void **state)
 {
 	static const struct vc_device_ops ops = { .type = "polling",
-						  .access = asking_access,
-						  .reset = caller_reset,
-						  .save = caller_save,
-						  .load = caller_load,
-						  .destroy = caller_destroy,
+						  .access = plain_access,
+						  .reset = plain_reset,
+						  .save = plain_save,
+						  .load = plain_load,
+						  .destroy = vc_device_fini,
 						  .pollfds = polling_pollfds,
 						  .dispatch = polling_dispatch };
 	static const struct vc_fake_step busy[] = { IN8(0x3fd), OUT8(0x80, 0) };
@@ -443,8 +383,7 @@ static void poll_op_cannot_wait_for_vcpus(void **state)
 	open_host_for(&f, busy, ARRAY_LEN(busy), UINT64_MAX);
 	make_vm(&f, &cfg);
 	c.vm = f.vm;
-	assert_result(vc_device_init(&c.dev, &ops, "polling"), 0);
-	assert_result(vc_vm_add_device(f.vm, &c.dev, NULL, 0), 0);
+	add_own(&f, &c.dev, &ops);
 	assert_result(vc_vm_build(f.vm), 0);
 	assert_result(vc_vm_start(f.vm), 0);
 	assert_true(vc_vm_pollfds(f.vm, fds, ARRAY_LEN(fds)) > 0);

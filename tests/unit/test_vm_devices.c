@@ -18,25 +18,6 @@ static void probe_access(struct vc_device *dev, struct vc_access *access)
 		access->value = 0x5a;
 }
 
-static void probe_reset(struct vc_device *dev)
-{
-	(void)dev;
-}
-
-static int probe_save(struct vc_device *dev, struct vc_state_writer *writer)
-{
-	(void)dev;
-	(void)writer;
-	return 0;
-}
-
-static int probe_load(struct vc_device *dev, struct vc_state_reader *reader)
-{
-	(void)dev;
-	(void)reader;
-	return 0;
-}
-
 static void probe_destroy(struct vc_device *dev)
 {
 	struct probe *probe = vc_container_of(dev, struct probe, dev);
@@ -49,9 +30,9 @@ static void probe_destroy(struct vc_device *dev)
 static const struct vc_device_ops probe_ops = {
 	.type = "probe",
 	.access = probe_access,
-	.reset = probe_reset,
-	.save = probe_save,
-	.load = probe_load,
+	.reset = plain_reset,
+	.save = plain_save,
+	.load = plain_load,
 	.destroy = probe_destroy,
 };
 

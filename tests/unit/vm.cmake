@@ -31,6 +31,8 @@ if(TARGET vm_threads)
   vc_register_test(vm_threads COMMAND vm_threads LABELS unit TIMEOUT 120)
 endif()
 
+vc_add_unit_test(vm_requests LAYERS vm LIBS pthread)
+
 # Any call in any order: 1e5 of them, and 1e7 in the long tier.
 vc_add_program(vm_misuse SOURCES vm_misuse.c LAYERS vm KIND internal LIBS cmocka)
 if(TARGET vm_misuse)

@@ -3,6 +3,7 @@
 #ifndef VC_TESTS_VM_FIXTURE_H
 #define VC_TESTS_VM_FIXTURE_H
 
+#include "plain_device.h"
 #include "unit.h"
 
 #include <libvirtcore/device.h>
@@ -103,6 +104,16 @@ static inline void make_vm(struct fixture *f, const struct vc_vm_config *cfg)
 		      0);
 }
 
+/* Adds a device of the test's to a VM in NEW; it answers at port 0x700, if it has to answer. */
+static inline void add_own(struct fixture *f, struct vc_device *dev,
+			   const struct vc_device_ops *ops)
+{
+	const struct vc_place place = { VC_SPACE_PIO, 0x700, 1, 0 };
+
+	assert_result(vc_device_init(dev, ops, ops->type), 0);
+	assert_result(vc_vm_add_device(f->vm, dev, &place, 1), 0);
+}
+
 static inline void build_vm(struct fixture *f, const struct vc_vm_config *cfg)
 {
 	make_vm(f, cfg);
@@ -115,6 +126,19 @@ static inline void run_vm(struct fixture *f)
 	assert_result(vc_vm_start(f->vm), 0);
 	assert_result(vc_vm_wait(f->vm, WAIT_MS), 0);
 	assert_int_equal(vc_vm_get_state(f->vm), VC_VM_STOPPED);
+}
+
+/* Two vCPUs whose scripts never end: one exits all the time, one waits to be kicked. */
+static inline void start_busy(struct fixture *f, enum vc_on_reset on_reset)
+{
+	static const struct vc_fake_step busy[] = { IN8(0x3fd), OUT8(0x80, 0) };
+	struct vc_vm_config cfg = basic_config();
+
+	open_host_for(f, busy, ARRAY_LEN(busy), UINT64_MAX);
+	cfg.nr_vcpus = 2;
+	cfg.on_reset = on_reset;
+	build_vm(f, &cfg);
+	assert_result(vc_vm_start(f->vm), 0);
 }
 
 static inline void close_all(struct fixture *f)

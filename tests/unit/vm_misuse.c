@@ -214,6 +214,11 @@ static int do_life(struct subject *s)
 	}
 }
 
+static int do_request(struct subject *s)
+{
+	return vc_vm_request(or_null(s), (enum vc_request)any(5), odd_number());
+}
+
 static int do_ask(struct subject *s)
 {
 	struct vc_vm *vm = or_null(s);
@@ -280,10 +285,10 @@ static int do_new(struct subject *s)
 static void all_calls_in_any_order(void **state)
 {
 	static int (*const calls[])(struct subject *
-				    s) = { do_life,   do_life,	 do_life,    do_life, do_life,
-					   do_node,   do_ram,	 do_region,  do_boot, do_irq,
-					   do_save,   do_text,	 do_poll,    do_ask,  do_run,
-					   do_serial, do_device, do_platform };
+				    s) = { do_life, do_life,   do_life,	  do_life,    do_life,
+					   do_node, do_ram,    do_region, do_boot,    do_irq,
+					   do_save, do_text,   do_poll,	  do_request, do_ask,
+					   do_run,  do_serial, do_device, do_platform };
 	static const struct vc_fake_step steps[] = {
 		OUT8(0x3f8, 'x'), IN8(0x60), OUT8(0x505, 1), { .kind = VC_EXIT_INTERRUPTED }, RESET
 	};

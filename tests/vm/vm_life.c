@@ -31,6 +31,71 @@ static void each_way_out_is_typed(void **state)
 	}
 }
 
+/* Given to the box, whose other port the guest writes: a device of the program's, as any other. */
+struct asker {
+	struct vc_vm *vm;
+	int result;
+};
+
+static void pass_on(void *opaque, const struct vc_access *access)
+{
+	struct asker *asker = opaque;
+
+	asker->result = vc_vm_request(asker->vm, (enum vc_request)access->value, 7);
+}
+
+static void own_device_asks(void **state)
+{
+	static const struct {
+		const char *line;
+		enum vc_event_kind kind;
+		uint64_t code;
+	} runs[] = { { "do=off reg=0x710 value=0", VC_EVENT_POWERED_OFF, 0 },
+		     { "do=off reg=0x710 value=1", VC_EVENT_RESET, 0 },
+		     { "do=off reg=0x710 value=2", VC_EVENT_DEBUG_EXIT, 7 },
+		     { "do=off reg=0x710 value=3", VC_EVENT_PANICKED, 7 } };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(runs); i++) {
+		const struct machine_config cfg = { .guest = "power.elf",
+						    .cmdline = runs[i].line,
+						    .vm.irqchip = VC_IRQCHIP_KERNEL };
+		struct asker asker = { .result = 1 };
+		struct machine m;
+
+		machine_make(&m, &cfg);
+		asker.vm = m.vm;
+		m.box.acked = pass_on;
+		m.box.opaque = &asker;
+		assert_result(vc_vm_build(m.vm), 0);
+		assert_result(vc_vm_start(m.vm), 0);
+		assert_int_equal(machine_end(&m, runs[i].kind).code, runs[i].code);
+		assert_int_equal(asker.result, 0);
+		machine_free(&m);
+	}
+}
+
+/* Asked by no vCPU, of vCPUs that are in the guest and would stay there. */
+static void another_thread_asks(void **state)
+{
+	static const char *const lines[] = { "mode=spin", "mode=hlt" };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(lines); i++) {
+		const struct machine_config cfg = { .guest = "kick.elf",
+						    .cmdline = lines[i],
+						    .vm = { .irqchip = VC_IRQCHIP_KERNEL,
+							    .nr_vcpus = 2 } };
+		struct machine m;
+
+		machine_start(&m, &cfg);
+		console_wait(&m, "kick ready");
+		assert_result(vc_vm_request(m.vm, VC_REQUEST_POWER_OFF, 0), 0);
+		machine_end(&m, VC_EVENT_POWERED_OFF);
+		machine_free(&m);
+	}
+}
+
 static void cf9_is_nobodys(void **state)
 {
 	const struct machine_config cfg = { .guest = "power.elf", .cmdline = "do=cf9" };
@@ -315,6 +380,8 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_way_out_is_typed),
+		cmocka_unit_test(own_device_asks),
+		cmocka_unit_test(another_thread_asks),
 		cmocka_unit_test(cf9_is_nobodys),
 		cmocka_unit_test(triple_fault_is_explained),
 		cmocka_unit_test(guests_own_faults),
