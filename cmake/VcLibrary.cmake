@@ -5,8 +5,10 @@
 #   vc_X_internal  (not installed)      plain archive for tests that call private vc__ names
 # The layer `vm` is libvirtcore itself, without a suffix.
 #
-# vc_add_library(NAME SOURCES file... [DEPENDS layer...] [PRIVATE_LIBS lib...])
-#   PRIVATE_LIBS are plain names as for -l: they go into Libs.private and the static targets.
+# vc_add_library(NAME SOURCES file... [DEPENDS layer...] [ARCHIVES lib...])
+#   ARCHIVES are small libraries, plain names as for -l, of which the shared library takes in what it
+#   uses: one library less to load in every process. The static one leaves them to its user
+#   (Libs.private and the static targets).
 
 set_property(GLOBAL PROPERTY VC_LAYERS "")
 
@@ -19,7 +21,7 @@ function(vc_library_name layer ret)
 endfunction()
 
 function(vc_add_library layer)
-  cmake_parse_arguments(ARG "" "" "SOURCES;DEPENDS;PRIVATE_LIBS" ${ARGN})
+  cmake_parse_arguments(ARG "" "" "SOURCES;DEPENDS;ARCHIVES" ${ARGN})
   if(ARG_UNPARSED_ARGUMENTS)
     message(FATAL_ERROR "vc_add_library(${layer}): unknown argument ${ARG_UNPARSED_ARGUMENTS}")
   endif()
@@ -79,7 +81,11 @@ function(vc_add_library layer)
       $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>
       $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
     list(TRANSFORM depends REPLACE "(.+)" "vc_\\1_${kind}" OUTPUT_VARIABLE below)
-    target_link_libraries(vc_${layer}_${kind} PUBLIC ${below} PRIVATE ${ARG_PRIVATE_LIBS})
+    set(archives ${ARG_ARCHIVES})
+    if(kind STREQUAL "shared")
+      list(TRANSFORM archives REPLACE "(.+)" "-l:lib\\1.a")
+    endif()
+    target_link_libraries(vc_${layer}_${kind} PUBLIC ${below} PRIVATE ${archives})
   endforeach()
   foreach(kind shared static)
     set(suffix "")
@@ -89,7 +95,7 @@ function(vc_add_library layer)
     add_library(libvirtcore::${layer}${suffix} ALIAS vc_${layer}_${kind})
   endforeach()
 
-  list(TRANSFORM ARG_PRIVATE_LIBS PREPEND -l OUTPUT_VARIABLE private_flags)
+  list(TRANSFORM ARG_ARCHIVES PREPEND -l OUTPUT_VARIABLE private_flags)
   list(JOIN private_flags " " private_flags)
   set_property(GLOBAL PROPERTY VC_${layer}_PRIVATE "${private_flags}")
   set_property(GLOBAL APPEND PROPERTY VC_LAYERS ${layer})
