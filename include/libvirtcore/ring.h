@@ -143,6 +143,26 @@ VC_API int vc_ring_fd(const struct vc_ring *ring);
 VC_API int vc_ring_run(struct vc_ring *ring);
 
 /**
+ * vc_ring_start() - make a thread that runs the ring: named, pinned, all signals blocked in it.
+ * @ring: no thread has attached.
+ * Context: control thread; returns when the new thread has attached.
+ * Returns: 0, or -EINVAL (NULL; affinity without a CPU that is there), -EBUSY (a thread has attached),
+ *          -ESHUTDOWN (stopped), -EAGAIN (no thread), or what make_thread or the kernel says.
+ * Spec: none.   Since: 0.1
+ */
+VC_API int vc_ring_start(struct vc_ring *ring);
+
+/**
+ * vc_ring_join() - wait for the end of the thread of vc_ring_start(), after vc_ring_stop().
+ * @ring: started.
+ * Context: control thread; blocks until the ring has drained.
+ * Returns: what vc_ring_run() returned on that thread, or -EINVAL (NULL, not started, or joined
+ *          before), -EDEADLK (called on the ring's thread).
+ * Spec: none.   Since: 0.1
+ */
+VC_API int vc_ring_join(struct vc_ring *ring);
+
+/**
  * vc_ring_stop() - let the ring finish what it has, and end.
  * @ring: any state; a second stop does nothing. Polls, timers and requests that may wait for ever are
  *        cancelled; others and those in line are completed; posts that were accepted are run. Then

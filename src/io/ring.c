@@ -18,6 +18,25 @@
 #define FILES_DEFAULT 64u
 #define OPS_ALL	      (((1ull << (VC_RING_TIMER + 1)) - 1) & ~1ull)
 #define NAME_MAX_LEN  64u
+#define WORKERS_MAX   64u
+
+static int check_threads(const struct vc_ring_config *cfg)
+{
+	uint64_t any = 0;
+
+	for (size_t i = 0; cfg->affinity && i < 16; i++)
+		any |= cfg->affinity[i];
+	if (cfg->affinity && !any)
+		return vc_error_set(-EINVAL, "io", cfg->name, "the affinity mask is empty");
+	if (cfg->nr_workers > WORKERS_MAX)
+		return vc_error_set(-EINVAL, "io", cfg->name, "nr_workers %u, at most %u",
+				    cfg->nr_workers, WORKERS_MAX);
+	if (cfg->mode == VC_RING_WORKERS && cfg->nr_workers == 0)
+		return vc_error_set(-EINVAL, "io", cfg->name, "mode WORKERS needs nr_workers");
+	if (cfg->numa_node && !cfg->has_numa_node)
+		return vc_error_set(-EINVAL, "io", cfg->name, "numa_node without has_numa_node");
+	return 0;
+}
 
 static int check_config(const struct vc_ring_config *cfg)
 {
@@ -37,7 +56,7 @@ static int check_config(const struct vc_ring_config *cfg)
 	if (cfg->mode != VC_RING_SQPOLL &&
 	    (cfg->sqpoll_idle_ms || cfg->has_sqpoll_cpu || cfg->sqpoll_cpu))
 		return vc_error_set(-EINVAL, "io", name, "sqpoll fields, but mode is not SQPOLL");
-	return 0;
+	return check_threads(cfg);
 }
 
 static int fill(struct vc_ring *ring, const struct vc_ring_config *cfg)
@@ -47,6 +66,8 @@ static int fill(struct vc_ring *ring, const struct vc_ring_config *cfg)
 	ring->nr_files = 1 + (cfg->nr_files ? cfg->nr_files : FILES_DEFAULT);
 	ring->ops = cfg->ops ? cfg->ops : OPS_ALL;
 	ring->is_sealed = cfg->is_sealed;
+	ring->make_thread = cfg->make_thread;
+	ring->thread_opaque = cfg->thread_opaque;
 	ring->name = strndup(cfg->name ? cfg->name : "ring", NAME_MAX_LEN);
 	ring->files = calloc(ring->nr_files, sizeof(*ring->files));
 	if (!ring->name || !ring->files)
@@ -58,16 +79,67 @@ static int fill(struct vc_ring *ring, const struct vc_ring_config *cfg)
 	return 0;
 }
 
-static int open_engine(struct vc_ring *ring, const struct vc_ring_config *cfg)
+/* Without an affinity of its own a ring's thread goes where its node is. */
+static int place(struct vc_ring *ring, const struct vc_ring_config *cfg)
+{
+	int r = 0;
+
+	ring->has_affinity = cfg->affinity || cfg->has_numa_node;
+	ring->has_numa_node = cfg->has_numa_node;
+	ring->numa_node = cfg->numa_node;
+	if (cfg->has_numa_node)
+		r = vc__ring_node_cpus(cfg->name, cfg->numa_node, ring->affinity);
+	if (r == 0 && cfg->affinity)
+		memcpy(ring->affinity, cfg->affinity, sizeof(ring->affinity));
+	return r;
+}
+
+static int try_engine(struct vc_ring *ring, const struct vc_ring_config *cfg,
+		      const struct vc__ring_engine *engine)
 {
 	int r;
 
-	if (cfg->mode != VC_RING_DEFAULT)
+	ring->engine = engine;
+	r = engine->open(ring, cfg);
+	if (r < 0) {
+		engine->close(ring);
+		ring->engine = NULL;
+		ring->engine_data = NULL;
+	}
+	return r;
+}
+
+/* io_uring, or worker threads where it is forbidden or too old and they were allowed. */
+static int open_engine(struct vc_ring *ring, const struct vc_ring_config *cfg)
+{
+	int r = -ENOSYS;
+
+	if (cfg->mode == VC_RING_SQPOLL || cfg->mode == VC_RING_IOPOLL)
 		return vc_error_set(-EOPNOTSUPP, "io", cfg->name, "mode %s is not there",
 				    vc_ring_mode_name(cfg->mode));
-	ring->engine = &vc__ring_uring;
-	r = ring->engine->open(ring, cfg);
+	if (cfg->mode != VC_RING_WORKERS)
+		r = try_engine(ring, cfg, &vc__ring_uring);
+	if ((r == -EPERM || r == -ENOSYS || r == -EOPNOTSUPP) && cfg->nr_workers > 0) {
+		ring->mode = VC_RING_WORKERS;
+		ring->nr_workers = cfg->nr_workers;
+		r = try_engine(ring, cfg, &vc__ring_pool);
+	}
 	return r < 0 ? r : ring->engine->set_file(ring, 0, ring->wake_fd);
+}
+
+static int open_placed(struct vc_ring *ring, const struct vc_ring_config *cfg)
+{
+	struct vc__ring_policy was;
+	int r = place(ring, cfg);
+
+	if (r < 0)
+		return r;
+	if (cfg->has_numa_node)
+		vc__ring_prefer_node(cfg->numa_node, &was);
+	r = open_engine(ring, cfg);
+	if (cfg->has_numa_node)
+		vc__ring_restore_policy(&was);
+	return r;
 }
 
 int vc_ring_create(const struct vc_ring_config *cfg, struct vc_ring **ret_ring)
@@ -92,7 +164,7 @@ int vc_ring_create(const struct vc_ring_config *cfg, struct vc_ring **ret_ring)
 	atomic_init(&ring->nr_refs, 1);
 	r = fill(ring, &c);
 	if (r == 0)
-		r = open_engine(ring, &c);
+		r = open_placed(ring, &c);
 	if (r < 0) {
 		vc__ring_free(ring);
 		return r;
@@ -134,6 +206,10 @@ void vc_ring_put(struct vc_ring *ring)
 	if (!ring || atomic_fetch_sub_explicit(&ring->nr_refs, 1, memory_order_acq_rel) != 1)
 		return;
 	(void)vc_ring_stop(ring);
+	if (ring->has_thread && vc_ring_is_current(ring))
+		(void)pthread_detach(ring->thread);
+	else if (ring->has_thread)
+		(void)vc_ring_join(ring);
 	/* Release: pairs with the ring's thread, which frees it when it leaves vc_ring_run(). */
 	if (atomic_compare_exchange_strong_explicit(&ring->use, &busy, VC__RING_ABANDONED,
 						    memory_order_acq_rel, memory_order_acquire))
@@ -223,6 +299,7 @@ int vc_ring_get_info(const struct vc_ring *ring, struct vc_ring_info *ret_info)
 	info = (struct vc_ring_info){
 		.mode = ring->mode,
 		.depth = ring->depth,
+		.nr_workers = ring->nr_workers,
 		.is_restricted = ring->is_restricted,
 		.is_task_deferred = ring->is_task_deferred,
 #define COUNTER(c) .c = atomic_load_explicit(&ring->counters.c, memory_order_relaxed)

@@ -158,16 +158,20 @@ int vc_ring_step(struct vc_ring *ring, int64_t timeout_ns)
 	return leave_use(ring, r < 0 ? r : (int)ring->nr_callbacks);
 }
 
+int vc__ring_run(struct vc_ring *ring)
+{
+	int r = enter_use(ring);
+
+	return r < 0 ? r : leave_use(ring, vc__ring_drain(ring));
+}
+
 int vc_ring_run(struct vc_ring *ring)
 {
 	int r = vc_ring_attach(ring);
 
-	if (r == 0)
-		r = enter_use(ring);
-	if (r < 0)
+	if (r < 0 || is_closed(ring))
 		return r;
-	r = vc__ring_drain(ring);
-	r = leave_use(ring, r);
+	r = vc__ring_run(ring);
 	return r == -ESHUTDOWN ? 0 : r;
 }
 

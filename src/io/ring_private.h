@@ -73,7 +73,7 @@ struct vc__ring_counters {
 struct vc_ring {
 	char *name;
 	enum vc_ring_mode mode;
-	uint32_t depth, nr_files;
+	uint32_t depth, nr_files, nr_workers;
 	uint64_t ops;
 	bool is_sealed;
 	bool is_restricted, is_task_deferred; /* set by the engine */
@@ -91,6 +91,17 @@ struct vc_ring {
 	_Atomic bool is_closed;	     /* drained; written by the ring's thread */
 	struct vc_ring_task stop;    /* posted by vc_ring_stop() */
 	struct vc_ring_request wake; /* the poll of wake_fd */
+
+	/* vc_ring_start() */
+	pthread_t thread;
+	bool has_thread;
+	int run_result;
+	bool has_affinity, has_numa_node;
+	uint64_t affinity[16];
+	uint32_t numa_node;
+	int (*make_thread)(void *opaque, const char *name, void *(*main_fn)(void *), void *arg,
+			   pthread_t *ret_thread);
+	void *thread_opaque;
 
 	uint32_t nr_room;	      /* requests that the depth still allows */
 	struct vc__ring_list line;    /* the backlog */
@@ -148,10 +159,29 @@ void vc__ring_wake(struct vc_ring *ring);
 
 /* ring_loop.c: on the ring's thread; turns the ring until it has stopped and drained. */
 int vc__ring_drain(struct vc_ring *ring);
+/* The same between callbacks only; -ESHUTDOWN: the last reference went, and the ring is gone. */
+int vc__ring_run(struct vc_ring *ring);
 
 /* What vc_ring_stop() posts. */
 void vc__ring_stop_task(struct vc_ring_task *task);
 
+/* ring_thread.c */
+int vc__ring_make_thread(struct vc_ring *ring, const char *name, void *(*main_fn)(void *),
+			 void *arg, pthread_t *ret_thread);
+
+/* ring_numa.c */
+struct vc__ring_policy {
+	int mode;
+	unsigned long nodes[16];
+};
+
+/* -ENODEV without such a node; else its CPUs, 16 words. */
+int vc__ring_node_cpus(const char *name, uint32_t node, uint64_t *ret_cpus);
+/* The calling thread's memory comes from @node while it can. */
+void vc__ring_prefer_node(uint32_t node, struct vc__ring_policy *ret_was);
+void vc__ring_restore_policy(const struct vc__ring_policy *was);
+
 extern const struct vc__ring_engine vc__ring_uring;
+extern const struct vc__ring_engine vc__ring_pool;
 
 #endif /* VC_RING_PRIVATE_H */

@@ -49,10 +49,37 @@ static inline void counted_run(struct vc_ring_task *task)
 	vc_container_of(task, struct counted, task)->nr_runs++;
 }
 
+/* The mode that the tests' rings have unless they ask for one: see choose_mode(). */
+static enum vc_ring_mode fixture_mode;
+
+/* "workers", "sqpoll", "iopoll": the same tests with another engine. Returns the arguments left. */
+static inline int choose_mode(int argc, char **argv)
+{
+	static const struct {
+		const char *name;
+		enum vc_ring_mode mode;
+	} modes[] = { { "workers", VC_RING_WORKERS },
+		      { "sqpoll", VC_RING_SQPOLL },
+		      { "iopoll", VC_RING_IOPOLL } };
+
+	for (size_t i = 0; argc > 1 && i < ARRAY_LEN(modes); i++) {
+		if (strcmp(argv[1], modes[i].name) != 0)
+			continue;
+		fixture_mode = modes[i].mode;
+		return argc - 1;
+	}
+	return argc;
+}
+
 static inline struct vc_ring *ring_new(struct vc_ring_config cfg)
 {
 	struct vc_ring *ring = NULL;
 	int r;
+
+	if (cfg.mode == VC_RING_DEFAULT)
+		cfg.mode = fixture_mode;
+	if (cfg.mode == VC_RING_WORKERS && cfg.nr_workers == 0)
+		cfg.nr_workers = 3;
 
 	cfg.size = sizeof(cfg);
 	r = vc_ring_create(&cfg, &ring);

@@ -10,10 +10,10 @@ static void made_and_reported(void **state)
 	struct vc_ring_info info = info_of(ring);
 
 	(void)state;
-	assert_int_equal(info.mode, VC_RING_DEFAULT);
+	assert_int_equal(info.mode, fixture_mode);
 	assert_int_equal(info.depth, 128);
-	assert_int_equal(info.nr_workers, 0);
-	assert_true(info.is_restricted);
+	assert_int_equal(info.nr_workers > 0, fixture_mode == VC_RING_WORKERS);
+	assert_int_equal(info.is_restricted, fixture_mode != VC_RING_WORKERS);
 	assert_int_equal(info.nr_submitted, 0);
 	assert_true(vc_ring_fd(ring) >= 0);
 	assert_false(vc_ring_is_current(ring));
@@ -129,7 +129,7 @@ static void names_of_modes(void **state)
 	assert_string_equal(vc_ring_mode_name(4), "?");
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(made_and_reported), cmocka_unit_test(counted_references),
@@ -137,5 +137,6 @@ int main(void)
 		cmocka_unit_test(bad_configs),	     cmocka_unit_test(names_of_modes),
 	};
 
+	(void)choose_mode(argc, argv);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

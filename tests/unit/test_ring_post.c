@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Posts from many threads into a ring that works and stops: each is run exactly once or refused.
- * VC_POSTS sets how many each of the four threads makes (250,000 in the long tier).
+ * The argument says how many there are of them, 100,000 by default.
  */
 #include "ring_fixture.h"
 
 #include <limits.h>
+#include <sched.h>
 #include <stdatomic.h>
 
 #define NR_THREADS 4u
@@ -101,12 +102,7 @@ static void *run_ring(void *opaque)
 	return NULL;
 }
 
-static unsigned int posts_wanted(void)
-{
-	const char *text = getenv("VC_POSTS");
-
-	return text ? (unsigned int)strtoul(text, NULL, 10) : 25000;
-}
+static unsigned int nr_wanted = 100000;
 
 static void none_is_lost(void **state)
 {
@@ -115,7 +111,7 @@ static void none_is_lost(void **state)
 	pthread_t thread;
 
 	(void)state;
-	start_posters(posters, ring, posts_wanted());
+	start_posters(posters, ring, nr_wanted / NR_THREADS);
 	assert_int_equal(pthread_create(&thread, NULL, run_ring, ring), 0);
 	join_posters(posters);
 	assert_result(vc_ring_stop(ring), 0);
@@ -250,7 +246,7 @@ static void in_order(void **state)
 	ring_end(ring);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(none_is_lost),
@@ -259,5 +255,9 @@ int main(void)
 		cmocka_unit_test(in_order),
 	};
 
+	if (choose_mode(argc, argv) < argc)
+		argv++, argc--;
+	if (argc > 1)
+		nr_wanted = (unsigned int)strtoul(argv[1], NULL, 10);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -362,7 +362,7 @@ static void refused_fields(void **state)
 	close(fd);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(reads_and_writes),
@@ -377,5 +377,6 @@ int main(void)
 		cmocka_unit_test(refused_fields),
 	};
 
+	(void)choose_mode(argc, argv);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
