@@ -14,7 +14,7 @@ HEADERS = {
     "mem": "region mem",
     "cpu": "host cpu_model vcpu vcpu_state irq partition fake",
     "io": "ring ring_request block block_ops net stream throttle jail",
-    "devices": "device virtio virtq platform",
+    "devices": "device pci virtio virtq platform",
     "vm": "boot vm run runner libvirtcore",
     "container": "container",
 }
