@@ -17,6 +17,7 @@
 #include <libvirtcore/ring.h>
 #include <libvirtcore/run.h>
 #include <libvirtcore/runner.h>
+#include <libvirtcore/seed.h>
 #include <libvirtcore/snapshot.h>
 #include <libvirtcore/stream.h>
 #include <libvirtcore/throttle.h>
