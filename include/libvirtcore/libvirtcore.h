@@ -6,6 +6,7 @@
 #ifndef LIBVIRTCORE_H
 #define LIBVIRTCORE_H
 
+#include <libvirtcore/block.h>
 #include <libvirtcore/boot.h>
 #include <libvirtcore/error.h>
 #include <libvirtcore/host.h>
