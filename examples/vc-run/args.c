@@ -48,7 +48,6 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 {
 	struct options *options = state->input;
 	const struct argp_option *o = argp_options;
-	const char *value;
 	char what[64];
 	int r;
 
@@ -61,11 +60,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	if (o->doc == NULL ||
 	    !options->is_command_line != (field_find(run_fields, o->name) != NULL))
 		return 0;
-	value = o->arg != NULL ? arg : "on";
-	if (!options->is_command_line)
-		r = field_set(&options->reader, field_find(run_fields, o->name), options, value);
-	else
-		r = option_set(options, o->name, value);
+	r = option_set(options, o->name, o->arg != NULL ? arg : "on");
 	snprintf(what, sizeof(what), "--%s", o->name);
 	return r < 0 ? reader_prefix(&options->reader, what) : 0;
 }

@@ -8,7 +8,6 @@
 #include <inttypes.h>
 #include <json-c/json.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define CONFIG_BYTES_MAX (1u << 20)
@@ -164,14 +163,13 @@ int config_json_parse(struct options *options, const char *path, const char *tex
 
 int config_json_load(struct options *options, const char *path)
 {
+	static char text[CONFIG_BYTES_MAX + 2]; /* of which only pages in use come to be */
 	FILE *file = fopen(path, "re");
-	char *text = calloc(1, CONFIG_BYTES_MAX + 2);
-	size_t len = file != NULL && text != NULL ? fread(text, 1, CONFIG_BYTES_MAX + 1, file) : 0;
-	int r = file == NULL || text == NULL || ferror(file)
+	size_t len = file != NULL ? fread(text, 1, CONFIG_BYTES_MAX + 1, file) : 0;
+	int r = file == NULL || ferror(file)
 			? reader_fault(&options->reader, "%.120s: %s", path, strerror(errno))
 			: config_json_parse(options, path, text, len);
 
-	free(text);
 	if (file != NULL)
 		fclose(file);
 	return r;

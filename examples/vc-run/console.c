@@ -117,6 +117,7 @@ int console_open(struct console *console, const char *spec, bool is_dry,
 		 struct vc_stream **ret_stream)
 {
 	struct vc_stream_config cfg = { .size = sizeof(cfg), .kind = VC_STREAM_NULL };
+	bool is_there;
 	int r = 0;
 
 	if (strcmp(spec, "stdio") == 0) {
@@ -129,15 +130,15 @@ int console_open(struct console *console, const char *spec, bool is_dry,
 	} else if (strcmp(spec, "null") != 0) {
 		return -EINVAL;
 	}
-	if (is_dry && cfg.path != NULL && access(cfg.path, F_OK) == 0)
-		r = cfg.kind == VC_STREAM_UNIX	 ? -EADDRINUSE
-		    : access(cfg.path, W_OK) < 0 ? -errno
-						 : 0;
-	else if (is_dry && cfg.path != NULL && access(dirname(strdupa(cfg.path)), W_OK | X_OK) < 0)
-		r = -errno;
-	if (is_dry)
-		cfg = (struct vc_stream_config){ .size = sizeof(cfg), .kind = VC_STREAM_NULL };
-	return r < 0 ? r : vc_stream_open(&cfg, ret_stream);
+	if (!is_dry)
+		return r < 0 ? r : vc_stream_open(&cfg, ret_stream);
+	if (cfg.path == NULL)
+		return 0;
+	is_there = access(cfg.path, F_OK) == 0;
+	if (is_there && cfg.kind == VC_STREAM_UNIX)
+		return -EADDRINUSE;
+	r = is_there ? access(cfg.path, W_OK) : access(dirname(strdupa(cfg.path)), W_OK | X_OK);
+	return r < 0 ? -errno : 0;
 }
 
 void console_set_raw(struct console *console)

@@ -3,6 +3,7 @@
 #include "field.h"
 #include <ctype.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -102,6 +103,12 @@ static int parse_size(struct reader *reader, const char *text, int64_t min, uint
 	return 0;
 }
 
+/* The number there, or one above every maximum. */
+static unsigned long scan(const char *at, char **ret_end)
+{
+	return isdigit((unsigned char)*at) ? strtoul(at, ret_end, 10) : ULONG_MAX;
+}
+
 static int parse_bits(struct reader *reader, const char *text, unsigned long max, struct bits *ret)
 {
 	struct bits bits = { { 0 } };
@@ -109,14 +116,10 @@ static int parse_bits(struct reader *reader, const char *text, unsigned long max
 	char *end = NULL;
 
 	do {
-		unsigned long first =
-			isdigit((unsigned char)*at) ? strtoul(at, &end, 10) : BITS_MAX;
-		unsigned long last = first;
+		unsigned long first = scan(at, &end), last = first;
 
-		if (first <= max && *end == '-') {
-			at = end + 1;
-			last = isdigit((unsigned char)*at) ? strtoul(at, &end, 10) : BITS_MAX;
-		}
+		if (first <= max && *end == '-')
+			last = scan(end + 1, &end);
 		if (first > last || last > max || strchr(":,", *end) == NULL)
 			return reader_fault(reader,
 					    "'%.60s': numbers from 0 to %lu expected, as in 0-3:8",
@@ -137,11 +140,10 @@ static int add_numbers(struct reader *reader, const char *text, int64_t max,
 	char *end;
 
 	do {
-		unsigned long value =
-			isdigit((unsigned char)*at) ? strtoul(at, &end, 10) : UINT64_MAX;
+		unsigned long value = scan(at, &end);
 
 		if (value > (unsigned long)max || numbers->nr == NUMBERS_MAX ||
-		    (*end != ':' && *end != '\0'))
+		    strchr(":", *end) == NULL)
 			return reader_fault(reader,
 					    "'%.60s': at most %d numbers from 0 to %lld expected, "
 					    "as in 10:20",
@@ -176,8 +178,10 @@ static int add_word(struct reader *reader, struct words *words, const char *text
 	return words->words[words->nr] != NULL ? (words->nr++, 0) : -1;
 }
 
-static int set_value(struct reader *reader, const struct field *field, void *at, const char *value)
+int field_set(struct reader *reader, const struct field *field, void *object, const char *value)
 {
+	void *at = (char *)object + field->off;
+
 	switch (field->type) {
 	case FIELD_TEXT:
 		*(const char **)at = reader_keep(reader, value, strlen(value));
@@ -200,11 +204,6 @@ static int set_value(struct reader *reader, const struct field *field, void *at,
 	return -1;
 }
 
-int field_set(struct reader *reader, const struct field *field, void *object, const char *value)
-{
-	return set_value(reader, field, (char *)object + field->off, value);
-}
-
 const struct field *field_find(const struct field *fields, const char *name)
 {
 	for (; fields->name != NULL; fields++)
@@ -221,18 +220,16 @@ int fields_set_text(struct reader *reader, const struct field *fields, void *obj
 	if (copy == NULL)
 		return -1;
 	while ((name = strsep(&copy, ",")) != NULL) {
-		bool is_word = (name[0] == '+' || name[0] == '-') &&
-			       field_find(fields, "features") != NULL;
-		char *value = is_word ? name : strchr(name, '=');
-		const struct field *field;
+		const struct field *field =
+			name[0] == '+' || name[0] == '-' ? field_find(fields, "features") : NULL;
+		char *value = field != NULL ? name : strchr(name, '=');
 
-		if (!is_word && value != NULL)
+		if (field == NULL && value != NULL)
 			*value++ = '\0';
 		else if (name == first)
 			value = name;
-		field = is_word		? field_find(fields, "features")
-			: value == name ? &fields[0]
-					: field_find(fields, name);
+		if (field == NULL)
+			field = value == name ? &fields[0] : field_find(fields, name);
 		if (field == NULL || value == NULL)
 			return reader_fault(reader, "'%.60s': %s", name,
 					    field != NULL ? "a value is missing, as in KEY=VALUE"

@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/signalfd.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -141,20 +140,27 @@ static void take_events(struct program *program)
 /* Until the VM has stopped, then once more: for output still held and the reason of the end. */
 static void follow(struct program *program)
 {
-	enum { OWN_FDS = 3, VM_FDS = 32 }; /* ours, and more than the devices here have */
+	enum { OWN_FDS = 3, VM_FDS = 32, PATIENCE_MS = 1000 }; /* VM_FDS: more than it has */
 	struct pollfd fds[OWN_FDS + VM_FDS] = {
 		{ .fd = vc_vm_event_fd(program->vm), .events = POLLIN },
 		{ .fd = program->signal_fd, .events = POLLIN },
 		{ .fd = program->console.quit_fd, .events = POLLIN },
 	};
+	int wait_ms = PATIENCE_MS;
 	bool is_last;
 
 	do {
-		int nr = vc_vm_pollfds(program->vm, fds + OWN_FDS, VM_FDS);
+		int nr = vc_vm_pollfds(program->vm, fds + OWN_FDS, VM_FDS), nr_ready;
 
 		is_last = vc_vm_get_state(program->vm) == VC_VM_STOPPED;
-		if (poll(fds, (nfds_t)(OWN_FDS + nr), is_last ? 0 : -1) > 0)
+		nr_ready = poll(fds, (nfds_t)(OWN_FDS + nr), is_last ? 0 : wait_ms);
+		if (nr_ready > 0)
 			(void)vc_vm_dispatch(program->vm, fds + OWN_FDS, (size_t)nr);
+		/* It still runs. Test guests are through by then, a Linux may be hanging. */
+		if (nr_ready == 0 && !is_last && !vc_host_has(program->host, VC_CAP_HARDWARE))
+			fprintf(stderr,
+				"vc-run: warning: no VT-x or SVM here: the host emulates the kernel's code; Linux may hang\n");
+		wait_ms = nr_ready == 0 ? -1 : wait_ms;
 		take_signals(program);
 		if (fds[2].revents & POLLIN)
 			(void)vc_vm_stop(program->vm);
@@ -169,22 +175,15 @@ static int dry_run(struct program *program)
 
 	if (nr < 0 || vc_vm_describe(program->vm, print_line, stdout) < 0)
 		return fail(vc_error_message());
-	return nr > 0 ? EXIT_ERROR : 0;
+	return nr > 0 ? EXIT_ERROR : program->code;
 }
 
 static int run_vm(struct program *program)
 {
-	struct stat st;
-
 	if (vc_vm_build(program->vm) < 0)
 		return fail(vc_error_message());
 	if (program->path != NULL)
 		fprintf(stderr, "vc-run: console: %s\n", program->path);
-	/* Linux, going by the size; test guests are small and get through. */
-	if (program->options->kernel != NULL && stat(program->options->kernel, &st) == 0 &&
-	    st.st_size >= 1 << 20 && !vc_host_has(program->host, VC_CAP_HARDWARE))
-		fprintf(stderr,
-			"vc-run: warning: no VT-x or SVM here: the host emulates the kernel's code; Linux may hang\n");
 	console_set_raw(&program->console);
 	if (vc_vm_start(program->vm) < 0)
 		return fail(vc_error_message());
@@ -196,11 +195,27 @@ static int run_vm(struct program *program)
 	return program->code;
 }
 
+static int open_console(struct program *program, bool is_dry)
+{
+	struct reader *reader = &program->options->reader;
+	const char *spec = program->options->console;
+	int r = console_open(&program->console, spec, is_dry, &program->stream);
+
+	program->path = vc_stream_path(program->stream);
+	if (r == 0)
+		return 0;
+	(void)reader_fault(reader, "--console: %.120s: %s", spec,
+			   r != -EINVAL ? strerror(-r)
+					: "stdio, pty, file:PATH, unix:PATH or null expected");
+	r = fail(vc_error_message()[0] != '\0' ? vc_error_message() : reader->fault);
+	reader->fault[0] = '\0'; /* told: a dry run goes on */
+	return r;
+}
+
 static int run_options(struct program *program)
 {
-	const char *spec = program->options->console, *fault = program->options->reader.fault;
+	const char *fault = program->options->reader.fault;
 	bool is_dry = program->options->dry_run != 0;
-	int r;
 
 	if (open_signals(program) < 0)
 		return fail("signals: no descriptor");
@@ -210,15 +225,10 @@ static int run_options(struct program *program)
 		return vc_host_report(program->host, print_line, stdout) < 0
 			       ? fail(vc_error_message())
 			       : 0;
-	r = console_open(&program->console, spec, is_dry, &program->stream);
-	if (r == -EINVAL)
-		return fail("--console: stdio, pty, file:PATH, unix:PATH or null expected");
-	if (r < 0 &&
-	    reader_fault(&program->options->reader, "--console: %.120s: %s", spec, strerror(-r)))
-		return fail(vc_error_message()[0] != '\0' ? vc_error_message() : fault);
-	program->path = vc_stream_path(program->stream);
-	r = machine_create(program->options, program->host, &program->stream, &program->vm);
-	if (r < 0)
+	program->code = open_console(program, is_dry);
+	if (program->code != 0 && !is_dry)
+		return program->code;
+	if (machine_create(program->options, program->host, &program->stream, &program->vm) < 0)
 		return fail(fault[0] != '\0' ? fault : vc_error_message());
 	return is_dry ? dry_run(program) : run_vm(program);
 }

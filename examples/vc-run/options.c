@@ -106,10 +106,8 @@ void *list_begin(struct options *options, const struct list *list)
 		(void)reader_fault(&options->reader, "more than %zu of them", list->max);
 		return NULL;
 	}
-	items += *nr * list->item_size;
-	++*nr;
-	memset(items, 0, list->item_size);
-	return items;
+	items += (*nr)++ * list->item_size;
+	return memset(items, 0, list->item_size);
 }
 
 /* "CPU=HOSTCPUS" */
@@ -134,7 +132,8 @@ int list_set_text(struct options *options, const struct list *list, void *object
 
 int option_set(struct options *options, const char *name, const char *value)
 {
-	const struct field *field = field_find(option_fields, name);
+	const struct field *field =
+		field_find(options->is_command_line ? option_fields : run_fields, name);
 	const struct list *list = list_find(name);
 	void *object;
 

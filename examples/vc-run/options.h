@@ -72,7 +72,7 @@ const struct list *list_find(const char *name);
 void *list_begin(struct options *options, const struct list *list);
 /* Fills an object of a list from text as on the command line. */
 int list_set_text(struct options *options, const struct list *list, void *object, const char *text);
-/* Sets any option from text. Both: 0, or -1 and options->reader.fault. */
+/* Sets an option of the pass that is on from text. Both: 0, or -1 and options->reader.fault. */
 int option_set(struct options *options, const char *name, const char *value);
 
 /* args.c, config_json.c: 0, or -1 and options->reader.fault */
