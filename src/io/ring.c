@@ -56,6 +56,8 @@ static int check_config(const struct vc_ring_config *cfg)
 	if (cfg->mode != VC_RING_SQPOLL &&
 	    (cfg->sqpoll_idle_ms || cfg->has_sqpoll_cpu || cfg->sqpoll_cpu))
 		return vc_error_set(-EINVAL, "io", name, "sqpoll fields, but mode is not SQPOLL");
+	if (cfg->sqpoll_cpu && !cfg->has_sqpoll_cpu)
+		return vc_error_set(-EINVAL, "io", name, "sqpoll_cpu without has_sqpoll_cpu");
 	return check_threads(cfg);
 }
 
@@ -114,9 +116,6 @@ static int open_engine(struct vc_ring *ring, const struct vc_ring_config *cfg)
 {
 	int r = -ENOSYS;
 
-	if (cfg->mode == VC_RING_SQPOLL || cfg->mode == VC_RING_IOPOLL)
-		return vc_error_set(-EOPNOTSUPP, "io", cfg->name, "mode %s is not there",
-				    vc_ring_mode_name(cfg->mode));
 	if (cfg->mode != VC_RING_WORKERS)
 		r = try_engine(ring, cfg, &vc__ring_uring);
 	if ((r == -EPERM || r == -ENOSYS || r == -EOPNOTSUPP) && cfg->nr_workers > 0) {

@@ -99,9 +99,11 @@ static int settle(struct vc_ring *ring)
 	bool has_more = !vc__ring_refill(ring);
 	int r = ring->engine->flush(ring);
 
-	if (r == 0 && (has_more || ring->ended.first || vc__ring_has_tasks(ring)))
+	if (r < 0)
+		return r;
+	if (r > 0 || has_more || ring->ended.first || vc__ring_has_tasks(ring))
 		vc__ring_wake(ring);
-	return r;
+	return 0;
 }
 
 int vc__ring_drain(struct vc_ring *ring)

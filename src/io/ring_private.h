@@ -56,7 +56,7 @@ struct vc__ring_engine {
 	/* Submits what it took; waits for the first completion as long as told, -1 = for ever. An
 	 * interrupted wait, a full queue and time that ran out are 0. */
 	int (*enter)(struct vc_ring *ring, int64_t timeout_ns);
-	/* Submits what it took, if there is any. */
+	/* Submits what it took, if there is any; 1: has to be entered again at once. */
 	int (*flush)(struct vc_ring *ring);
 	/* vc__ring_complete() for each completion that is there. */
 	void (*reap)(struct vc_ring *ring);
@@ -142,6 +142,8 @@ int vc__ring_check_owner(const struct vc_ring *ring);
 
 /* ring_queue.c */
 void vc__ring_start_wake(struct vc_ring *ring);
+/* What the engine could not do after all: it is started anew. */
+void vc__ring_retry(struct vc_ring *ring, struct vc_ring_request *req);
 void vc__ring_complete(struct vc_ring *ring, struct vc_ring_request *req, int res, bool is_last);
 /* Hands the engine what it has room for; false: more would go after the next enter(). */
 bool vc__ring_refill(struct vc_ring *ring);

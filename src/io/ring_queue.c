@@ -229,6 +229,18 @@ void vc__ring_complete(struct vc_ring *ring, struct vc_ring_request *req, int re
 	finish(ring, req, res);
 }
 
+void vc__ring_retry(struct vc_ring *ring, struct vc_ring_request *req)
+{
+	if (req->ring_state != VC__RING_FLYING) {
+		vc__ring_complete(ring, req, -ECANCELED, true);
+		return;
+	}
+	ring->nr_room++;
+	vc__ring_count_flying(ring, -1);
+	req->ring_state = VC__RING_IN_LINE;
+	push(&ring->line, req);
+}
+
 int vc_ring_cancel(struct vc_ring *ring, struct vc_ring_request *req)
 {
 	int r = vc__ring_check_owner(ring);

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The engine of a ring that is an io_uring. Made disabled on the control thread, which registers
- * files and restrictions; the thread that enables it is the only one that the kernel lets in.
+ * The engine of a ring that is an io_uring, or two: one that sleeps, and in mode IOPOLL one that
+ * polls devices. ring_setup.c makes them, disabled; the thread that enables them is the only one
+ * that the kernel lets in.
  *
  * Every request names a registered file or none, so the restriction "registered files only" covers
  * them all; operations that the ring does not use are refused by the kernel, which seccomp could not
- * do. liburing 2.3's shared library lacks io_uring_enable_rings() and io_uring_register_restrictions():
- * io_uring_register() does both. [io_uring_setup(2)] [io_uring_register(2)]
+ * do. A file whose device cannot be polled is served by the first queue from its first refusal on.
+ * [io_uring_enter(2)]
  */
 #include "ring_uring.h"
 
@@ -17,100 +18,15 @@
 /* user_data of what has no request behind it: the answer to a cancel. */
 #define NO_REQUEST 0u
 
+#define OPS_POLLED \
+	(1u << VC_RING_READ | 1u << VC_RING_WRITE | 1u << VC_RING_READV | 1u << VC_RING_WRITEV)
+
 static struct vc__uring *uring_of(const struct vc_ring *ring)
 {
 	return ring->engine_data;
 }
 
 /* open */
-
-static int refuse_setup(const struct vc_ring_config *cfg, int err)
-{
-	switch (err) {
-	case -EPERM:
-		return vc_error_set(
-			-EPERM, "io", cfg->name,
-			"io_uring is forbidden here (sysctl kernel.io_uring_disabled, or "
-			"seccomp); nr_workers above 0 does the same with threads");
-	case -ENOSYS:
-		return vc_error_set(-ENOSYS, "io", cfg->name,
-				    "this kernel has no io_uring; nr_workers above 0 does the same "
-				    "with threads");
-	case -EINVAL:
-		return vc_error_set(-EOPNOTSUPP, "io", cfg->name,
-				    "this kernel's io_uring is too old for the mode");
-	default:
-		return vc_error_set(err, "io", cfg->name, "io_uring cannot be set up: %s",
-				    strerrordesc_np(-err));
-	}
-}
-
-/* A completion queue so long that polls of many doorbells seldom find it full. */
-static uint32_t cq_entries(uint32_t depth)
-{
-	return depth < 128 ? 512 : depth * 4;
-}
-
-/* From what is best to what Linux 5.13 has; a kernel that does not know a flag says EINVAL. */
-static int setup(struct vc__uring *u, uint32_t depth)
-{
-	static const uint32_t tries[] = {
-		IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_SUBMIT_ALL,
-		IORING_SETUP_COOP_TASKRUN | IORING_SETUP_SUBMIT_ALL,
-		0,
-	};
-	int r = -EINVAL;
-
-	for (size_t i = 0; r == -EINVAL && i < sizeof(tries) / sizeof(tries[0]); i++) {
-		struct io_uring_params params = {
-			.flags = IORING_SETUP_R_DISABLED | IORING_SETUP_CQSIZE | tries[i],
-			.cq_entries = cq_entries(depth),
-		};
-
-		r = io_uring_queue_init_params(depth + SQ_SPARE, &u->ring, &params);
-	}
-	return r;
-}
-
-struct allowed {
-	uint8_t op; /* enum vc_ring_op */
-	uint8_t opcode;
-};
-
-static int restrict_ops(struct vc_ring *ring)
-{
-	static const struct allowed allowed[] = {
-		{ VC_RING_READ, IORING_OP_READ },
-		{ VC_RING_WRITE, IORING_OP_WRITE },
-		{ VC_RING_READV, IORING_OP_READV },
-		{ VC_RING_WRITEV, IORING_OP_WRITEV },
-		{ VC_RING_FSYNC, IORING_OP_FSYNC },
-		{ VC_RING_FDATASYNC, IORING_OP_FSYNC },
-		{ VC_RING_FALLOCATE, IORING_OP_FALLOCATE },
-		{ VC_RING_TIMER, IORING_OP_TIMEOUT },
-		{ 0, IORING_OP_POLL_ADD }, /* the ring's own eventfd */
-		{ 0, IORING_OP_ASYNC_CANCEL },
-	};
-	struct io_uring_restriction res[sizeof(allowed) / sizeof(allowed[0]) + 3] = { 0 };
-	unsigned int nr = 0;
-
-	for (size_t i = 0; i < sizeof(allowed) / sizeof(allowed[0]); i++) {
-		if (allowed[i].op && !(ring->ops >> allowed[i].op & 1))
-			continue;
-		res[nr].opcode = IORING_RESTRICTION_SQE_OP;
-		res[nr++].sqe_op = allowed[i].opcode;
-	}
-	res[nr].opcode = IORING_RESTRICTION_SQE_FLAGS_ALLOWED;
-	res[nr++].sqe_flags = IOSQE_FIXED_FILE | IOSQE_IO_LINK;
-	res[nr].opcode = IORING_RESTRICTION_SQE_FLAGS_REQUIRED;
-	res[nr++].sqe_flags = IOSQE_FIXED_FILE;
-	if (!ring->is_sealed) {
-		res[nr].opcode = IORING_RESTRICTION_REGISTER_OP;
-		res[nr++].register_op = IORING_REGISTER_FILES_UPDATE;
-	}
-	return io_uring_register((unsigned int)uring_of(ring)->ring.ring_fd,
-				 IORING_REGISTER_RESTRICTIONS, res, nr);
-}
 
 static int uring_open(struct vc_ring *ring, const struct vc_ring_config *cfg)
 {
@@ -119,32 +35,20 @@ static int uring_open(struct vc_ring *ring, const struct vc_ring_config *cfg)
 
 	if (!u)
 		return vc_error_set(-ENOMEM, "io", cfg->name, "no memory for a ring");
-	u->ring.ring_fd = -1;
+	u->ring.ring_fd = u->polled.ring_fd = -1;
 	ring->engine_data = u;
-	r = setup(u, ring->depth);
-	if (r < 0) {
-		u->ring.ring_fd = -1;
-		return refuse_setup(cfg, r);
-	}
-	if (!(u->ring.features & IORING_FEAT_EXT_ARG) || !(u->ring.features & IORING_FEAT_NODROP))
-		return refuse_setup(cfg, -EINVAL);
-	ring->is_task_deferred = u->ring.flags & IORING_SETUP_DEFER_TASKRUN;
-	r = io_uring_register_files_sparse(&u->ring, ring->nr_files);
-	if (r < 0)
-		return vc_error_set(r, "io", cfg->name, "%u files cannot be registered: %s",
-				    ring->nr_files, strerrordesc_np(-r));
-	r = restrict_ops(ring);
-	if (r < 0)
-		return vc_error_set(r, "io", cfg->name, "the ring cannot be restricted: %s",
-				    strerrordesc_np(-r));
-	ring->is_restricted = true;
-	return 0;
+	r = vc__uring_setup(ring, u, cfg);
+	ring->is_restricted = r == 0;
+	ring->is_task_deferred = r == 0 && (u->ring.flags & IORING_SETUP_DEFER_TASKRUN);
+	return r;
 }
 
 static void uring_close(struct vc_ring *ring)
 {
 	struct vc__uring *u = uring_of(ring);
 
+	if (u && u->polled.ring_fd >= 0)
+		io_uring_queue_exit(&u->polled);
 	if (u && u->ring.ring_fd >= 0)
 		io_uring_queue_exit(&u->ring);
 	free(u);
@@ -152,9 +56,13 @@ static void uring_close(struct vc_ring *ring)
 
 static int uring_attach(struct vc_ring *ring)
 {
-	int r = io_uring_register((unsigned int)uring_of(ring)->ring.ring_fd,
-				  IORING_REGISTER_ENABLE_RINGS, NULL, 0);
+	struct vc__uring *u = uring_of(ring);
+	int r = io_uring_register((unsigned int)u->ring.ring_fd, IORING_REGISTER_ENABLE_RINGS, NULL,
+				  0);
 
+	if (r == 0 && u->polled.ring_fd >= 0)
+		r = io_uring_register((unsigned int)u->polled.ring_fd, IORING_REGISTER_ENABLE_RINGS,
+				      NULL, 0);
 	return r < 0 ? vc_error_set(r, "io", ring->name, "the ring cannot be enabled: %s",
 				    strerrordesc_np(-r))
 		     : 0;
@@ -162,8 +70,14 @@ static int uring_attach(struct vc_ring *ring)
 
 static int uring_set_file(struct vc_ring *ring, uint32_t file, int fd)
 {
-	int r = io_uring_register_files_update(&uring_of(ring)->ring, file, &fd, 1);
+	struct vc__uring *u = uring_of(ring);
+	int r = io_uring_register_files_update(&u->ring, file, &fd, 1);
 
+	if (r >= 0 && u->polled.ring_fd >= 0) {
+		r = io_uring_register_files_update(&u->polled, file, &fd, 1);
+		if (r < 0)
+			(void)io_uring_register_files_update(&u->ring, file, &(int){ -1 }, 1);
+	}
 	return r < 0 ? vc_error_set(r, "io", ring->name, "fd %d cannot be registered: %s", fd,
 				    strerrordesc_np(-r))
 		     : 0;
@@ -224,22 +138,35 @@ static void prepare(struct io_uring_sqe *sqe, struct vc_ring_request *req)
 	io_uring_sqe_set_data(sqe, req);
 }
 
+/* Writes that must be stable when completed are left to the queue that sleeps. */
+static bool is_polled(const struct vc_ring *ring, const struct vc_ring_request *req)
+{
+	return uring_of(ring)->polled.ring_fd >= 0 && !req->then && !req->flags &&
+	       (OPS_POLLED >> req->op & 1) && (ring->files[req->file].flags & VC_RING_FILE_POLLED);
+}
+
 /* A chain goes out in one piece: links do not reach across two submissions. */
 static bool uring_start(struct vc_ring *ring, struct vc_ring_request *req, uint32_t nr)
 {
-	struct io_uring *u = &uring_of(ring)->ring;
+	struct vc__uring *u = uring_of(ring);
+	bool has_polled = nr == 1 && is_polled(ring, req);
+	struct io_uring *queue = has_polled ? &u->polled : &u->ring;
 
-	if (io_uring_sq_space_left(u) < nr)
+	if (io_uring_sq_space_left(queue) < nr)
 		return false;
 	for (; req; req = req->then)
-		prepare(io_uring_get_sqe(u), req);
+		prepare(io_uring_get_sqe(queue), req);
+	u->nr_polled += has_polled;
 	return true;
 }
 
 static bool uring_cancel(struct vc_ring *ring, struct vc_ring_request *req)
 {
-	struct io_uring_sqe *sqe = io_uring_get_sqe(&uring_of(ring)->ring);
+	struct io_uring_sqe *sqe;
 
+	if (is_polled(ring, req)) /* the device has it: it ends soon by itself */
+		return true;
+	sqe = io_uring_get_sqe(&uring_of(ring)->ring);
 	if (!sqe)
 		return false;
 	io_uring_prep_cancel(sqe, req, 0);
@@ -250,9 +177,8 @@ static bool uring_cancel(struct vc_ring *ring, struct vc_ring_request *req)
 
 /* turning */
 
-static int after_enter(struct vc_ring *ring, int r)
+static int judge(const struct vc_ring *ring, int r)
 {
-	vc__ring_count(&ring->counters.nr_enters, 1);
 	switch (r) {
 	case -EINTR:
 	case -ETIME:
@@ -266,14 +192,42 @@ static int after_enter(struct vc_ring *ring, int r)
 	}
 }
 
+static int after_enter(struct vc_ring *ring, int r)
+{
+	vc__ring_count(&ring->counters.nr_enters, 1);
+	return judge(ring, r);
+}
+
+/* Without waiting, and without a system call where the kernel has nothing to do for us. */
+static int enter_now(struct vc_ring *ring, struct io_uring *u)
+{
+	uint32_t flags = IO_URING_READ_ONCE(*u->sq.kflags);
+
+	if ((u->flags & IORING_SETUP_SQPOLL) &&
+	    !(flags & (IORING_SQ_NEED_WAKEUP | IORING_SQ_CQ_OVERFLOW)))
+		return judge(ring, io_uring_submit(u)); /* its thread sees what is published */
+	if ((u->flags & IORING_SETUP_TASKRUN_FLAG) && io_uring_sq_ready(u) == 0 &&
+	    !(flags & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)))
+		return 0;
+	return after_enter(ring, io_uring_submit_and_get_events(u));
+}
+
 static int uring_enter(struct vc_ring *ring, int64_t timeout_ns)
 {
-	struct io_uring *u = &uring_of(ring)->ring;
+	struct vc__uring *both = uring_of(ring);
+	struct io_uring *u = &both->ring;
 	struct __kernel_timespec ts;
 	struct io_uring_cqe *cqe;
+	int r;
 
-	if (timeout_ns == 0)
-		return after_enter(ring, io_uring_submit_and_get_events(u));
+	if (both->nr_polled > 0) {
+		r = after_enter(ring, io_uring_submit_and_get_events(&both->polled));
+		if (r < 0)
+			return r;
+		timeout_ns = 0;
+	}
+	if (timeout_ns == 0 || ((u->flags & IORING_SETUP_SQPOLL) && io_uring_cq_ready(u) > 0))
+		return enter_now(ring, u);
 	if (timeout_ns < 0)
 		return after_enter(ring, io_uring_submit_and_wait(u, 1));
 	ts.tv_sec = timeout_ns / (int64_t)NS_PER_S;
@@ -283,9 +237,16 @@ static int uring_enter(struct vc_ring *ring, int64_t timeout_ns)
 
 static int uring_flush(struct vc_ring *ring)
 {
-	struct io_uring *u = &uring_of(ring)->ring;
+	struct vc__uring *both = uring_of(ring);
+	int r = 0;
 
-	return io_uring_sq_ready(u) ? after_enter(ring, io_uring_submit(u)) : 0;
+	if (both->ring.flags & IORING_SETUP_SQPOLL)
+		r = judge(ring, io_uring_submit(&both->ring));
+	else if (io_uring_sq_ready(&both->ring))
+		r = after_enter(ring, io_uring_submit(&both->ring));
+	if (r == 0 && both->nr_polled > 0 && io_uring_sq_ready(&both->polled))
+		r = after_enter(ring, io_uring_submit(&both->polled));
+	return r < 0 ? r : both->nr_polled > 0;
 }
 
 static void reap_one(struct vc_ring *ring, const struct io_uring_cqe *cqe)
@@ -302,16 +263,41 @@ static void reap_one(struct vc_ring *ring, const struct io_uring_cqe *cqe)
 	vc__ring_complete(ring, req, res, is_last);
 }
 
+/* Where its device cannot be polled, a file's requests go to the other queue from now on. */
+static void reap_polled(struct vc_ring *ring, const struct io_uring_cqe *cqe)
+{
+	struct vc__uring *u = uring_of(ring);
+	struct vc_ring_request *req = io_uring_cqe_get_data(cqe);
+	int res = cqe->res;
+
+	io_uring_cq_advance(&u->polled, 1);
+	u->nr_polled--;
+	if (res != -EOPNOTSUPP) {
+		vc__ring_complete(ring, req, res, true);
+		return;
+	}
+	ring->files[req->file].flags &= ~(uint32_t)VC_RING_FILE_POLLED;
+	vc__ring_retry(ring, req);
+}
+
 static void uring_reap(struct vc_ring *ring)
 {
-	struct io_uring *u = &uring_of(ring)->ring;
+	struct vc__uring *u = uring_of(ring);
 	struct io_uring_cqe *cqe;
+	unsigned int nr;
 
 	/* Those that come meanwhile are for the next turn: no storm of events keeps this one. */
-	for (unsigned int nr = io_uring_cq_ready(u); nr > 0; nr--) {
-		if (io_uring_peek_cqe(u, &cqe) < 0)
-			return;
+	for (nr = io_uring_cq_ready(&u->ring); nr > 0; nr--) {
+		if (io_uring_peek_cqe(&u->ring, &cqe) < 0)
+			break;
 		reap_one(ring, cqe);
+	}
+	if (u->nr_polled == 0)
+		return;
+	for (nr = io_uring_cq_ready(&u->polled); nr > 0; nr--) {
+		if (io_uring_peek_cqe(&u->polled, &cqe) < 0)
+			break;
+		reap_polled(ring, cqe);
 	}
 }
 
