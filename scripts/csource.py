@@ -15,7 +15,7 @@ HEADERS = {
     "cpu": "host cpu_model vcpu vcpu_state irq partition fake",
     "io": "ring ring_request block block_ops net stream throttle jail",
     "devices": "device pci virtio virtq platform",
-    "vm": "boot seed vm run runner libvirtcore",
+    "vm": "boot seed vm vm_device run runner libvirtcore",
     "container": "container",
 }
 LAYER_OF = {h: layer for layer, names in HEADERS.items() for h in names.split()}

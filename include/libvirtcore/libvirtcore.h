@@ -26,5 +26,6 @@
 #include <libvirtcore/vcpu.h>
 #include <libvirtcore/vcpu_state.h>
 #include <libvirtcore/vm.h>
+#include <libvirtcore/vm_device.h>
 
 #endif /* LIBVIRTCORE_H */

@@ -4,9 +4,9 @@
  *
  * A function is the PCI side of a device: configuration space, BARs, capabilities, MSI-X, INTx and
  * doorbells. The device is a struct vc_device as any other: an access to its BAR n arrives at its
- * access() with range n and the offset in the BAR, wherever the guest has put that. The bridge has
- * one bus of 32 slots; vm.h makes it and puts functions into it. Lock order: the bridge's, then the
- * device's, so nothing here takes the bridge's lock but attach and destroy.
+ * access() with range n and the offset in the BAR, wherever the guest has put that. The bridge has one
+ * bus of 32 slots; vm_device.h puts functions into it. Lock order: the bridge's, then the device's; of
+ * the calls here only attach and destroy take the bridge's.
  */
 #ifndef LIBVIRTCORE_PCI_H
 #define LIBVIRTCORE_PCI_H
@@ -89,9 +89,8 @@ struct vc_pci_capability {
 	uint8_t len;	      /* bytes with id and pointer: 3 or more */
 	const void *bytes;    /* the len - 2 behind these; copied */
 	const void *writable; /* as many: bits that the guest can change; NULL = none; copied */
-	bool is_trapped; /* accesses within the len - 2 bytes reach the device's access(), range
-			       * VC_PCI_RANGE_CONFIG, offset in configuration space; writes have
-			       * been stored, of reads the value is what is stored */
+	bool is_trapped; /* accesses within the len - 2 bytes reach access(), VC_PCI_RANGE_CONFIG, with
+			  * their offset: writes when stored, reads with what is stored as value */
 };
 
 /**
@@ -126,6 +125,15 @@ struct vc_pci_doorbell {
  */
 VC_API int vc_pci_function_add_doorbell(struct vc_pci_function *function,
 					const struct vc_pci_doorbell *doorbell);
+
+/**
+ * vc_pci_function_device() - the device that a function belongs to.
+ * @function: may be NULL.
+ * Context: any thread; does not block.
+ * Returns: the device, NULL without a function.
+ * Spec: none.   Since: 0.1
+ */
+VC_API struct vc_device *vc_pci_function_device(const struct vc_pci_function *function);
 
 /**
  * vc_pci_function_config() - read configuration space as the guest has it.
@@ -207,10 +215,9 @@ struct vc_pci_bridge_config {
 	struct vc_partition *partition; /* with an irqchip; borrowed until destroy */
 	struct vc_irq
 		*lines[VC_PCI_LINES]; /* borrowed, NULL = none; INTA# of slot s drives s % 4 */
-	/* windows by enum vc_pci_range, ECAM left out; len_bytes 0 = none */
 	struct vc_pci_window {
-		uint64_t base, len_bytes;
-	} windows[VC_PCI_RANGE_NR];
+		uint64_t base, len_bytes; /* 0 = none */
+	} windows[VC_PCI_RANGE_NR];	  /* but for ECAM */
 };
 
 /**

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Assembling a virtual machine: configuration, checking, building. Running it: run.h.
+ * Assembling a virtual machine: configuration, checking, building. Running it: run.h. Devices of the
+ * program's own: vm_device.h.
  *
  *	NEW --build--> BUILT --start--> RUNNING <--pause/resume--> PAUSED
  *	                                   |                          |
@@ -129,6 +130,7 @@ enum vc_platform {
 	VC_PLATFORM_PM = 1u << 2,	  /* ACPI power-off and reset, ports 0x600-0x603 */
 	VC_PLATFORM_DEBUG_EXIT = 1u << 3, /* port 0xf4: stops the VM with a code */
 	VC_PLATFORM_PVPANIC = 1u << 4,	  /* port 0x505 */
+	VC_PLATFORM_PCI = 1u << 5,	  /* PCIe host bridge; lines 16 to 19; needs an irqchip */
 };
 
 /**
@@ -136,7 +138,7 @@ enum vc_platform {
  * @vm: NEW.
  * @devices: enum vc_platform bits; each once.
  * Context: control thread; does not block.
- * Returns: 0, or -EINVAL (unknown bit), -EEXIST (there already, or the place, name or line of one
+ * Returns: 0, or -EINVAL (unknown bit, PCI without irqchip), -EEXIST (there already, or the place, name or line of one
  *          is taken: named), -EBUSY (not NEW), -ENOMEM; then none was added.
  * Spec: none.   Since: 0.1
  */
@@ -152,50 +154,6 @@ VC_API int vc_vm_add_platform(struct vc_vm *vm, uint32_t devices);
  * Spec: none.   Since: 0.1
  */
 VC_API int vc_vm_add_serial(struct vc_vm *vm, struct vc_stream *stream);
-
-/* Where a device of the embedder's answers. */
-struct vc_place {
-	enum vc_space space;
-	uint64_t base, len; /* bytes */
-	uint32_t range;	    /* number that access() gets */
-};
-
-/**
- * vc_vm_add_device() - add a device of the embedder's.
- * @vm: NEW.
- * @dev: moved on success (the VM destroys it), the caller's on failure.
- * @places: copied.
- * @nr_places: their number, at most 16.
- * Context: control thread; does not block.
- * Returns: 0, or -EINVAL (NULL, space or length of a place, places that overlap each other), -EEXIST
- *          (name or place taken: named), -EBUSY (not NEW), -ENOMEM. A place on RAM, on the local APICs
- *          or on the hypervisor's I/O APIC is a fault of the whole: see vc_vm_check().
- * Spec: none.   Since: 0.1
- */
-VC_API int vc_vm_add_device(struct vc_vm *vm, struct vc_device *dev, const struct vc_place *places,
-			    size_t nr_places);
-
-/**
- * vc_vm_irq() - an interrupt line of the machine, for a device; works once the VM is built.
- * @vm: NEW.
- * @gsi: 0 to 23, each once.
- * @ret_irq: borrowed from the VM until destroy; untouched on failure.
- * Context: control thread; does not block.
- * Returns: 0, or -EINVAL (gsi, or VM without irqchip), -EEXIST (taken), -EBUSY (not NEW), -ENOMEM.
- * Spec: none.   Since: 0.1
- */
-VC_API int vc_vm_irq(struct vc_vm *vm, uint32_t gsi, struct vc_irq **ret_irq);
-
-/**
- * vc_vm_request() - tell a VM what its guest wants, as a device does that takes the guest's word.
- * @vm: BUILT, RUNNING or PAUSED; granted as soon as its vCPUs run.
- * @request: power-off, reset, debug exit or panic; one of the same kind may still be waiting.
- * @code: of a debug exit or a panic: for the event.
- * Context: any thread, also inside a device's ops; does not block.
- * Returns: 0, or -EINVAL (NULL, unknown request), -EBUSY (NEW, STOPPED).
- * Spec: none.   Since: 0.1
- */
-VC_API int vc_vm_request(struct vc_vm *vm, enum vc_request request, uint64_t code);
 
 /* One fault of a configuration. */
 struct vc_problem {

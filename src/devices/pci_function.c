@@ -214,6 +214,11 @@ int vc_pci_function_add_doorbell(struct vc_pci_function *function,
 	return bell.fd;
 }
 
+struct vc_device *vc_pci_function_device(const struct vc_pci_function *function)
+{
+	return function ? function->dev : NULL;
+}
+
 uint32_t vc_pci_function_config(const struct vc_pci_function *function, uint32_t off, uint32_t size)
 {
 	if (!function || size > 4 || !vc_range_within(off, size, PCI_CONFIG_BYTES))

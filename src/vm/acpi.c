@@ -5,7 +5,7 @@
  * 8-bit registers. That also makes Linux pass by the 8259s, the PIT and the HPET, and together with
  * the boot flags of the FADT it spares it a keyboard probe (10,000 exits when nobody answers), the
  * VGA probe and, without a clock, 11 s of looking for one.
- * Bodies: acpi_dsdt.c, acpi_topology.c. [ACPI 6.4 5.2] [ACPI 6.4 4.1]
+ * Bodies: acpi_dsdt.c, acpi_pci.c, acpi_topology.c. [ACPI 6.4 5.2] [ACPI 6.4 4.1]
  */
 #include "acpi_private.h"
 
@@ -182,6 +182,11 @@ static void put_all(struct vc__bytes *b, const struct vc__acpi_machine *m, struc
 	if (m->has_irqchip) {
 		at = vc__acpi_table_begin(b, "APIC", 5);
 		vc__acpi_put_madt(b, m);
+		end_table(b, at, acpi);
+	}
+	if (m->platform & VC_PLATFORM_PCI) {
+		at = vc__acpi_table_begin(b, "MCFG", 1);
+		vc__acpi_put_mcfg(b);
 		end_table(b, at, acpi);
 	}
 	if (m->nr_nodes) {

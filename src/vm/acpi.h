@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The ACPI tables of a machine: RSDP, XSDT, FADT (hardware-reduced), MADT, DSDT and, with NUMA
- * nodes, SRAT and SLIT. All lie in the ACPI area of layout.h, the RSDP at its beginning.
+ * The ACPI tables of a machine: RSDP, XSDT, FADT (hardware-reduced), MADT, DSDT, with PCI MCFG and,
+ * with NUMA nodes, SRAT and SLIT. All lie in the ACPI area of layout.h, the RSDP at its beginning.
  */
 #ifndef VC_VM_ACPI_H
 #define VC_VM_ACPI_H
@@ -25,6 +25,8 @@ struct vc__acpi_machine {
 	uint32_t platform; /* enum vc_platform */
 	uint32_t nr_serials;
 	bool has_irqchip; /* LAPICs and IOAPIC are there */
+	vc_gpa pci_gpa;	  /* with VC_PLATFORM_PCI: the window of 64 bits, if it has bytes */
+	uint64_t pci_bytes;
 };
 
 #define VC__ACPI_TABLES_MAX 8u

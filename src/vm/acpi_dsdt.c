@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The DSDT: power-off state, processors, UARTs, clock and panic port, as plain facts without a
- * method. Control thread only. Leaves out what the machine does not have, so that the guest does
- * not look for it: no PCI root, no keyboard controller (ours only resets), no interrupt links, no
- * event device. [ACPI 6.4 5.2.11.1] [ACPI 6.4 7.4.2] [ACPI 6.4 8.4]
+ * method. Control thread only. PCI's part, with the only method there is, is in acpi_pci.c. Leaves out
+ * what the machine does not have, so that the guest does not look for it: no keyboard controller (ours
+ * only resets), no interrupt links, no event device. [ACPI 6.4 5.2.11.1] [ACPI 6.4 7.4.2] [ACPI 6.4 8.4]
  */
 #include "acpi_private.h"
 
@@ -94,5 +94,7 @@ void vc__acpi_put_dsdt(struct vc__bytes *b, const struct vc__acpi_machine *m)
 		put_rtc(b);
 	if (m->platform & VC_PLATFORM_PVPANIC)
 		put_pvpanic(b);
+	if (m->platform & VC_PLATFORM_PCI)
+		vc__acpi_put_pci(b, m);
 	vc__aml_end(b, scope);
 }

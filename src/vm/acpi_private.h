@@ -16,6 +16,9 @@ size_t vc__acpi_table_begin(struct vc__bytes *b, const char *signature, uint8_t 
 
 /* The bodies of the tables, each behind its header. */
 void vc__acpi_put_dsdt(struct vc__bytes *b, const struct vc__acpi_machine *m);
+/* ... the part of the DSDT, inside \_SB, that is about PCI */
+void vc__acpi_put_pci(struct vc__bytes *b, const struct vc__acpi_machine *m);
+void vc__acpi_put_mcfg(struct vc__bytes *b);
 void vc__acpi_put_madt(struct vc__bytes *b, const struct vc__acpi_machine *m);
 void vc__acpi_put_srat(struct vc__bytes *b, const struct vc__acpi_machine *m);
 void vc__acpi_put_slit(struct vc__bytes *b, const struct vc__acpi_machine *m);

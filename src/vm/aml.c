@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * AML writer. Control thread only. A length stands before what it measures and takes 1 to 4 bytes
- * itself, so things are written first and their length is inserted when they end. Leaves out
- * methods, operators, fields and names of more than one segment: the DSDT here only states facts.
- * Errors stick in the byte string. [ACPI 6.4 20.2] [ACPI 6.4 6.4]
+ * itself, so things are written first and their length is inserted when they end. Leaves out fields,
+ * names of more than one segment, and operators: the DSDT here states facts, and the body of its one
+ * method is written as bytes. Errors stick in the byte string. [ACPI 6.4 20.2] [ACPI 6.4 6.4]
  */
 #include "aml.h"
 
@@ -22,11 +22,19 @@ enum {
 	AML_SCOPE = 0x10,
 	AML_BUFFER = 0x11,
 	AML_PACKAGE = 0x12,
+	AML_METHOD = 0x14,
 	AML_EXT = 0x5b,
 	AML_EXT_DEVICE = 0x82,
+	AML_IF = 0xa0,
+	METHOD_SERIALIZED = 0x08,
 	RESOURCE_IRQ = 0x23, /* small item 4, 3 bytes: mask and flags */
 	RESOURCE_IO = 0x47,  /* small item 8, 7 bytes */
 	RESOURCE_END = 0x79, /* small item 15, 1 byte: checksum, 0 = none */
+	RESOURCE_MEMORY32 = 0x86,
+	RESOURCE_DWORD = 0x87,
+	RESOURCE_WORD = 0x88,
+	RESOURCE_QWORD = 0x8a,
+	PRODUCER_FIXED = 0x0c, /* handed on to devices below; both ends are what they are */
 };
 
 static void put_name(struct vc__bytes *b, const char *name)
@@ -123,6 +131,30 @@ struct vc__aml_mark vc__aml_package_begin(struct vc__bytes *b, uint8_t nr_elemen
 	return mark;
 }
 
+struct vc__aml_mark vc__aml_method_begin(struct vc__bytes *b, const char *name, uint8_t nr_args)
+{
+	vc__bytes_u8(b, AML_METHOD);
+	struct vc__aml_mark mark = { b->len };
+	put_name(b, name);
+	vc__bytes_u8(b, METHOD_SERIALIZED | nr_args);
+	return mark;
+}
+
+struct vc__aml_mark vc__aml_if_begin(struct vc__bytes *b)
+{
+	vc__bytes_u8(b, AML_IF);
+	return (struct vc__aml_mark){ b->len };
+}
+
+void vc__aml_buffer(struct vc__bytes *b, const void *bytes, size_t len)
+{
+	vc__bytes_u8(b, AML_BUFFER);
+	struct vc__aml_mark mark = { b->len };
+	vc__aml_integer(b, len);
+	vc__bytes_put(b, bytes, len);
+	vc__aml_end(b, mark);
+}
+
 void vc__aml_end(struct vc__bytes *b, struct vc__aml_mark mark)
 {
 	insert_pkg_length(b, mark.at);
@@ -149,6 +181,45 @@ void vc__aml_irq(struct vc__bytes *b, uint32_t irq)
 	vc__bytes_u8(b, RESOURCE_IRQ);
 	vc__bytes_u16(b, (uint16_t)(1u << irq));
 	vc__bytes_u8(b, 0x01); /* edge, active high, not shared */
+}
+
+void vc__aml_memory32_fixed(struct vc__bytes *b, uint32_t base, uint32_t len)
+{
+	vc__bytes_u8(b, RESOURCE_MEMORY32);
+	vc__bytes_u16(b, 9);
+	vc__bytes_u8(b, 1); /* read and write */
+	vc__bytes_u32(b, base);
+	vc__bytes_u32(b, len);
+}
+
+static void put_sized(struct vc__bytes *b, unsigned int width, uint64_t v)
+{
+	vc__bytes_put(b, &v, width); /* both are little-endian */
+}
+
+/* An address space descriptor: no granularity, no translation. [ACPI 6.4 6.4.3.5] */
+void vc__aml_window(struct vc__bytes *b, enum vc__aml_window kind, uint64_t base, uint64_t len)
+{
+	static const struct {
+		uint8_t tag, type, flags, width;
+	} kinds[] = {
+		[VC__AML_BUS] = { RESOURCE_WORD, 2, 0, 2 },
+		[VC__AML_IO] = { RESOURCE_WORD, 1, 3, 2 },	  /* all ports */
+		[VC__AML_MEMORY] = { RESOURCE_DWORD, 0, 1, 4 },	  /* uncached, read and write */
+		[VC__AML_PREFETCH] = { RESOURCE_QWORD, 0, 7, 8 }, /* the same, prefetchable */
+	};
+	unsigned int width = kinds[kind].width;
+
+	vc__bytes_u8(b, kinds[kind].tag);
+	vc__bytes_u16(b, (uint16_t)(3 + 5 * width));
+	vc__bytes_u8(b, kinds[kind].type);
+	vc__bytes_u8(b, PRODUCER_FIXED);
+	vc__bytes_u8(b, kinds[kind].flags);
+	put_sized(b, width, 0);
+	put_sized(b, width, base);
+	put_sized(b, width, base + len - 1);
+	put_sized(b, width, 0);
+	put_sized(b, width, len);
 }
 
 void vc__aml_resources_end(struct vc__bytes *b, struct vc__aml_mark mark)

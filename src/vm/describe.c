@@ -77,7 +77,31 @@ static void describe_memory(const struct vc_vm *vm, const struct vc__vm_shape *s
 	}
 }
 
-static void describe_devices(const struct vc_vm *vm, const struct text *to)
+static void describe_pci(const struct vc_vm *vm, const struct vc__layout *layout,
+			 const struct text *to)
+{
+	bool is_new = vc_vm_get_state(vm) == VC_VM_NEW; /* then it is in no list */
+
+	for (size_t i = 0; is_new && i < VC__PCI_PLACES; i++)
+		say(to, "device: pci (pci) %s 0x%" PRIx64 "-0x%" PRIx64,
+		    vc__pci_places[i].space == VC_SPACE_PIO ? "pio" : "mmio",
+		    vc__pci_places[i].base, vc__pci_places[i].base + vc__pci_places[i].len - 1);
+	if (is_new && layout->pci_bytes != 0)
+		say(to, "device: pci (pci) mmio 0x%" PRIx64 "-0x%" PRIx64, layout->pci_gpa,
+		    layout->pci_gpa + layout->pci_bytes - 1);
+	for (uint32_t slot = 1; slot < VC_PCI_SLOTS; slot++) {
+		const struct vc_device *dev = vc_pci_function_device(vm->pci[slot]);
+		uint32_t id = vc_pci_function_config(vm->pci[slot], 0, 4);
+
+		if (dev != NULL)
+			say(to, "device: %s (%s) pci 00:%02x.0 %04x:%04x, GSI %" PRIu32, dev->name,
+			    dev->ops->type, slot, id & 0xffff, id >> 16,
+			    VC__PCI_GSI + slot % VC_PCI_LINES);
+	}
+}
+
+static void describe_devices(const struct vc_vm *vm, const struct vc__vm_shape *shape,
+			     const struct text *to)
 {
 	for (size_t i = 0; i < vm->nr_devices; i++) {
 		const struct vc__vm_device *d = &vm->devices[i];
@@ -93,6 +117,8 @@ static void describe_devices(const struct vc_vm *vm, const struct text *to)
 	if (vc_vm_get_state(vm) == VC_VM_NEW && vm->cfg.irqchip == VC_IRQCHIP_SPLIT)
 		say(to, "device: ioapic (ioapic) mmio 0x%x-0x%x", VC_IOAPIC_BASE,
 		    VC_IOAPIC_BASE + VC_IOAPIC_LENGTH - 1);
+	if (vm->platform & VC_PLATFORM_PCI)
+		describe_pci(vm, &shape->layout, to);
 	for (uint32_t i = 0; i < vm->nr_serials && vm->cfg.irqchip != VC_IRQCHIP_NONE; i++)
 		say(to, "interrupt: GSI %" PRIu32 " serial%" PRIu32, vc__serial_gsi(i), i);
 	if ((vm->platform & VC_PLATFORM_RTC) && vm->cfg.irqchip != VC_IRQCHIP_NONE)
@@ -165,7 +191,7 @@ int vc_vm_describe(struct vc_vm *vm, vc_text_fn fn, void *opaque)
 		describe_memory(vm, &shape, &to);
 		describe_acpi(vm, &shape, &to);
 	}
-	describe_devices(vm, &to);
+	describe_devices(vm, &shape, &to);
 	describe_boot(vm, &to);
 	vc__vm_shape_fini(&shape);
 	return 0;

@@ -7,8 +7,9 @@
  *	0xe0000    ACPI tables
  *	0xff000    the reset entry, up to 1 MiB
  *	1 MiB      RAM, up to 3 GiB at most
- *	3 GiB      no RAM: PCI windows, IOAPIC, LAPIC, regions of the embedder's
- *	4 GiB      the rest of RAM
+ *	3 GiB      no RAM: with PCI its window of 32 bits, at 3.5 GiB its configuration space; IOAPIC,
+ *	           LAPIC, regions and devices of the embedder's
+ *	4 GiB      the rest of RAM, then with PCI its window of 64 bits
  */
 #ifndef VC_VM_LAYOUT_H
 #define VC_VM_LAYOUT_H
@@ -23,18 +24,22 @@
 #define VC__TIB (1ull << 40)
 
 /* The big picture. */
-#define VC__EBDA_GPA	  0x9fc00ull
-#define VC__ACPI_GPA	  0xe0000ull
-#define VC__ACPI_BYTES	  0x1f000ull
-#define VC__RESET_GPA	  0xff000ull /* what a jump to the BIOS's reset entry finds */
-#define VC__LOW_RAM_MAX	  (3 * VC__GIB)
-#define VC__HIGH_RAM_GPA  (4 * VC__GIB)
-#define VC__IOAPIC_GPA	  0xfec00000ull
-#define VC__IOAPIC_BYTES  0x1000ull
-#define VC__LAPIC_GPA	  0xfee00000ull
-#define VC__LAPIC_BYTES	  0x100000ull /* MSIs are addressed to the whole of it */
-#define VC__RAM_BYTES_MIN VC__MIB
-#define VC__RAM_BYTES_MAX VC__TIB
+#define VC__EBDA_GPA	    0x9fc00ull
+#define VC__ACPI_GPA	    0xe0000ull
+#define VC__ACPI_BYTES	    0x1f000ull
+#define VC__RESET_GPA	    0xff000ull /* what a jump to the BIOS's reset entry finds */
+#define VC__LOW_RAM_MAX	    (3 * VC__GIB)
+#define VC__HIGH_RAM_GPA    (4 * VC__GIB)
+#define VC__IOAPIC_GPA	    0xfec00000ull
+#define VC__IOAPIC_BYTES    0x1000ull
+#define VC__LAPIC_GPA	    0xfee00000ull
+#define VC__LAPIC_BYTES	    0x100000ull /* MSIs are addressed to the whole of it */
+#define VC__PCI_MEM32_GPA   0xc0000000ull
+#define VC__PCI_MEM32_BYTES 0x10000000ull
+#define VC__PCI_ECAM_GPA    0xe0000000ull  /* one bus of 256 that fit below 0xf0000000 */
+#define VC__PCI_MEM64_BYTES (64 * VC__GIB) /* or what the address width leaves */
+#define VC__RAM_BYTES_MIN   VC__MIB
+#define VC__RAM_BYTES_MAX   VC__TIB
 
 /* Boot structures; each row begins behind the one before. Page 0 stays as it is: all zeros. */
 #define VC__GDT_GPA	      0x1000ull
@@ -77,6 +82,9 @@ static_assert(VC__EBDA_GPA < VC__ACPI_GPA && VC__ACPI_GPA + VC__ACPI_BYTES == VC
 #define VC__PVPANIC_PORT     0x505u
 #define VC__DEBUG_EXIT_PORT  0xf4u
 #define VC__DEBUG_EXIT_PORTS 4u
+#define VC__PCI_IO_PORT	     0xc000u
+#define VC__PCI_IO_PORTS     0x4000u
+#define VC__PCI_GSI	     16u /* and the next three: INTA# of slot s is s % 4 */
 #define VC__SERIALS_MAX	     4u
 #define VC__SERIAL_PORTS     8u
 
@@ -117,6 +125,7 @@ struct vc__layout_request {
 	uint32_t phys_bits; /* the guest's physical address width; 0 = not known, not checked */
 	bool has_acpi;	    /* the ACPI area counts as such, else as reserved */
 	bool has_irqchip;   /* LAPIC and IOAPIC have their pages */
+	bool has_pci;	    /* its windows and configuration space have theirs */
 };
 
 /* One contiguous piece of placed RAM: the part [off, off + len_bytes) of rams[ram]. */
@@ -134,12 +143,14 @@ struct vc__layout {
 	struct vc_e820_range e820[VC_E820_MAX]; /* sorted, not overlapping */
 	size_t nr_e820;
 	uint64_t low_bytes, high_bytes; /* RAM below and above 4 GiB */
+	vc_gpa pci_gpa;			/* PCI's window of 64 bits, behind everything */
+	uint64_t pci_bytes;		/* 0 = none: no PCI, or no room */
 };
 
 /*
  * Places all RAM and makes the guest's memory map. Returns 0, or -EINVAL (no RAM, alignment),
  * -E2BIG (too many pieces), -ERANGE (below 1 MiB, above 1 TiB, beyond phys_bits), -EEXIST (a fixed
- * region lies on RAM, on another, or on an interrupt controller: both named), -EOVERFLOW.
+ * region lies on RAM, on another, on an interrupt controller or on PCI: both named), -EOVERFLOW.
  * @ret is untouched on failure. Any thread; allocates nothing.
  */
 int vc__layout_make(const struct vc__layout_request *req, struct vc__layout *ret);

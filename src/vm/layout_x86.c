@@ -4,11 +4,12 @@
  * memory map that the guest is given. Control thread only; allocates nothing. RAM is contiguous
  * from 0 (one memory slot, huge pages possible): what a PC keeps for itself below 1 MiB has RAM
  * behind it and is only reserved in the map, so a guest that scans there causes no exits.
- * Leaves out PCI windows and hot-plug. [ACPI 6.4 15]
+ * Leaves out hot-plug. [ACPI 6.4 15]
  */
 #include "layout.h"
 
 #include <libvirtcore/implement.h>
+#include <libvirtcore/pci.h>
 #include <libvirtcore/platform.h>
 
 #include <errno.h>
@@ -102,7 +103,21 @@ static int check_width(uint32_t phys_bits, vc_gpa end, const char *what)
 			    (unsigned long long)end, phys_bits);
 }
 
-/* One fixed region against all RAM and the interrupt controllers. */
+static int check_pci(const struct vc__layout_request *req, const struct vc__layout_fixed *f)
+{
+	if (!req->has_pci ||
+	    (!overlap(f->gpa, f->len_bytes, VC__PCI_MEM32_GPA, VC__PCI_MEM32_BYTES) &&
+	     !overlap(f->gpa, f->len_bytes, VC__PCI_ECAM_GPA, VC_PCI_ECAM_BYTES)))
+		return 0;
+	return vc_error_set(-EEXIST, SUBSYSTEM, f->name,
+			    "0x%llx bytes at 0x%llx lie on PCI's window (0x%llx at 0x%llx) or its "
+			    "configuration space (0x%llx at 0x%llx)",
+			    (unsigned long long)f->len_bytes, (unsigned long long)f->gpa,
+			    VC__PCI_MEM32_BYTES, VC__PCI_MEM32_GPA, VC_PCI_ECAM_BYTES,
+			    VC__PCI_ECAM_GPA);
+}
+
+/* One fixed region against all RAM, PCI and the interrupt controllers. */
 static int check_fixed(const struct vc__layout_request *req, const struct vc__layout_fixed *f,
 		       const struct vc__layout *l)
 {
@@ -123,8 +138,9 @@ static int check_fixed(const struct vc__layout_request *req, const struct vc__la
 				"0x%llx bytes at 0x%llx lie on RAM %u (0x%llx at 0x%llx)", len, gpa,
 				l->ranges[i].ram, (unsigned long long)l->ranges[i].len_bytes,
 				(unsigned long long)l->ranges[i].gpa);
-	if (!req->has_irqchip)
-		return 0;
+	r = check_pci(req, f);
+	if (r < 0 || !req->has_irqchip)
+		return r;
 	if (overlap(gpa, len, VC__IOAPIC_GPA, VC__IOAPIC_BYTES) ||
 	    overlap(gpa, len, VC__LAPIC_GPA, VC__LAPIC_BYTES))
 		return vc_error_set(
@@ -170,7 +186,28 @@ static void add_e820(struct vc__layout *l, vc_gpa gpa, uint64_t len, enum vc_e82
 	l->e820[at] = (struct vc_e820_range){ .gpa = gpa, .len_bytes = len, .type = type };
 	l->nr_e820++;
 }
-static_assert(7 + VC__LAYOUT_FIXED_MAX <= VC_E820_MAX, "the memory map holds all stretches");
+static_assert(8 + VC__LAYOUT_FIXED_MAX <= VC_E820_MAX, "the memory map holds all stretches");
+static_assert(VC__PCI_MEM32_GPA >= VC__LOW_RAM_MAX &&
+		      VC__PCI_MEM32_GPA + VC__PCI_MEM32_BYTES <= VC__PCI_ECAM_GPA &&
+		      VC__PCI_ECAM_GPA + VC_PCI_ECAM_BYTES <= VC__IOAPIC_GPA,
+	      "PCI lies between RAM and the interrupt controllers");
+
+/* Behind RAM and whatever the embedder has up there. */
+static void place_pci(const struct vc__layout_request *req, vc_gpa end, struct vc__layout *l)
+{
+	uint64_t limit =
+		req->phys_bits && req->phys_bits < 64 ? 1ull << req->phys_bits : UINT64_MAX;
+	uint64_t base = end > VC__HIGH_RAM_GPA ? end : VC__HIGH_RAM_GPA;
+
+	for (size_t i = 0; i < req->nr_fixed; i++)
+		if (req->fixed[i].gpa + req->fixed[i].len_bytes > base)
+			base = req->fixed[i].gpa + req->fixed[i].len_bytes;
+	if (!req->has_pci || !vc_align_up_u64(base, VC__GIB, &base) || base >= limit)
+		return;
+	l->pci_gpa = base;
+	l->pci_bytes = limit - base < VC__PCI_MEM64_BYTES ? limit - base : VC__PCI_MEM64_BYTES;
+	l->pci_bytes &= ~(VC__GIB - 1);
+}
 
 static void make_e820(const struct vc__layout_request *req, struct vc__layout *l)
 {
@@ -179,6 +216,8 @@ static void make_e820(const struct vc__layout_request *req, struct vc__layout *l
 	add_e820(l, VC__ACPI_GPA, VC__ACPI_BYTES, req->has_acpi ? VC_E820_ACPI : VC_E820_RESERVED);
 	add_e820(l, VC__RESET_GPA, VC__MIB - VC__RESET_GPA, VC_E820_RESERVED);
 	add_e820(l, VC__MIB, l->low_bytes - VC__MIB, VC_E820_RAM);
+	if (req->has_pci)
+		add_e820(l, VC__PCI_ECAM_GPA, VC_PCI_ECAM_BYTES, VC_E820_RESERVED);
 	add_e820(l, VC__HIGH_RAM_GPA, l->high_bytes, VC_E820_RAM);
 	for (size_t i = 0; i < req->nr_fixed; i++)
 		add_e820(l, req->fixed[i].gpa, req->fixed[i].len_bytes, VC_E820_RESERVED);
@@ -208,6 +247,7 @@ int vc__layout_make(const struct vc__layout_request *req, struct vc__layout *ret
 	if (r < 0)
 		return r;
 	make_e820(req, &l);
+	place_pci(req, cursor, &l);
 	*ret = l;
 	return 0;
 }

@@ -26,7 +26,8 @@ int vc__vm_layout(struct vc_vm *vm, struct vc__layout *ret_layout)
 					  .phys_bits = (uint32_t)vc_host_limit(vm->host,
 									       VC_LIMIT_GPA_BITS),
 					  .has_acpi = !vm->cfg.no_acpi,
-					  .has_irqchip = vm->cfg.irqchip != VC_IRQCHIP_NONE };
+					  .has_irqchip = vm->cfg.irqchip != VC_IRQCHIP_NONE,
+					  .has_pci = vm->platform & VC_PLATFORM_PCI };
 
 	for (size_t i = 0; i < vm->nr_rams; i++) {
 		const struct vc_region_config *cfg = &vm->rams[i].cfg;
@@ -174,6 +175,8 @@ int vc__vm_shape_init(struct vc_vm *vm, const struct vc_cpu_model *model,
 		.platform = vm->platform,
 		.nr_serials = vm->nr_serials,
 		.has_irqchip = vm->cfg.irqchip != VC_IRQCHIP_NONE,
+		.pci_gpa = shape->layout.pci_gpa,
+		.pci_bytes = shape->layout.pci_bytes,
 	};
 	return 0;
 }

@@ -16,13 +16,15 @@
 /* Devices that the builder makes: their names and places are kept free from the beginning. */
 struct built_device {
 	const char *name;
-	struct vc_place place;
+	const struct vc_place *places;
+	size_t nr_places;
 };
 
-static const struct built_device rtc = { "rtc", { VC_SPACE_PIO, VC__RTC_PORT, VC__RTC_PORTS, 0 } };
-static const struct built_device ioapic = {
-	"ioapic", { VC_SPACE_MMIO, VC_IOAPIC_BASE, VC_IOAPIC_LENGTH, 0 }
-};
+static const struct vc_place rtc_place = { VC_SPACE_PIO, VC__RTC_PORT, VC__RTC_PORTS, 0 };
+static const struct vc_place ioapic_place = { VC_SPACE_MMIO, VC_IOAPIC_BASE, VC_IOAPIC_LENGTH, 0 };
+static const struct built_device rtc = { "rtc", &rtc_place, 1 };
+static const struct built_device ioapic = { "ioapic", &ioapic_place, 1 };
+static const struct built_device pci = { VC__PCI_NAME, vc__pci_places, VC__PCI_PLACES };
 
 static int set_line(void *opaque, uint32_t pin, bool is_high)
 {
@@ -61,8 +63,7 @@ int vc_vm_irq(struct vc_vm *vm, uint32_t gsi, struct vc_irq **ret_irq)
 	return r;
 }
 
-/* Takes a line back from a device that was not made after all. */
-static void release_irq(struct vc_vm *vm, uint32_t gsi)
+void vc__vm_release_irq(struct vc_vm *vm, uint32_t gsi)
 {
 	vc_irq_destroy(vm->irqs[gsi].handle);
 	vm->irqs[gsi].handle = NULL;
@@ -142,9 +143,11 @@ static int keep_free(const struct built_device *built, const char *name,
 	if (strcmp(name, built->name) == 0)
 		return vc_error_set(-EEXIST, "vm", name, "there is a device of this name");
 	for (size_t i = 0; i < slot->nr_places; i++)
-		if (do_overlap(&slot->places[i], &built->place))
-			return vc_error_set(-EEXIST, "vm", name, "place 0x%" PRIx64 " is %s's",
-					    slot->places[i].base, built->name);
+		for (size_t k = 0; k < built->nr_places; k++)
+			if (do_overlap(&slot->places[i], &built->places[k]))
+				return vc_error_set(-EEXIST, "vm", name,
+						    "place 0x%" PRIx64 " is %s's",
+						    slot->places[i].base, built->name);
 	return 0;
 }
 
@@ -165,14 +168,12 @@ static int check_places(const struct vc_vm *vm, const char *name, const struct v
 		r = keep_free(&rtc, name, slot);
 	if (r == 0 && vm->cfg.irqchip == VC_IRQCHIP_SPLIT && !slot->is_built)
 		r = keep_free(&ioapic, name, slot);
+	if (r == 0 && (vm->platform & VC_PLATFORM_PCI) && !slot->is_built)
+		r = keep_free(&pci, name, slot);
 	return r;
 }
 
-/*
- * Everything that can fail about taking a device called @name at @slot's places, when @nr_before
- * others are taken first.
- */
-static int reserve(struct vc_vm *vm, const char *name, const struct vc__vm_device *slot,
+int vc__vm_reserve(struct vc_vm *vm, const char *name, const struct vc__vm_device *slot,
 		   size_t nr_before)
 {
 	struct vc__vm_device *grown;
@@ -190,14 +191,14 @@ static int reserve(struct vc_vm *vm, const char *name, const struct vc__vm_devic
 	return 0;
 }
 
-/* After reserve(): the VM owns the device. */
-static void take(struct vc_vm *vm, const struct vc__vm_device *slot)
+/* After the reservation: the VM owns the device. */
+void vc__vm_take(struct vc_vm *vm, const struct vc__vm_device *slot)
 {
 	vm->devices[vm->nr_devices++] = *slot;
 	vc_device_set_wake(slot->dev, vc__vm_wake_poller, vm);
 }
 
-static int refuse_unless_new(const struct vc_vm *vm)
+int vc__vm_refuse_unless_new(const struct vc_vm *vm)
 {
 	if (vm == NULL)
 		return vc_error_set(-EINVAL, "vm", NULL, "no VM given");
@@ -211,7 +212,7 @@ int vc_vm_add_device(struct vc_vm *vm, struct vc_device *dev, const struct vc_pl
 		     size_t nr_places)
 {
 	struct vc__vm_device slot = { .dev = dev, .nr_places = nr_places };
-	int r = refuse_unless_new(vm);
+	int r = vc__vm_refuse_unless_new(vm);
 
 	if (r < 0)
 		return r;
@@ -221,9 +222,9 @@ int vc_vm_add_device(struct vc_vm *vm, struct vc_device *dev, const struct vc_pl
 				    VC__VM_PLACES_MAX, nr_places);
 	if (nr_places > 0)
 		memcpy(slot.places, places, nr_places * sizeof(places[0]));
-	r = reserve(vm, dev->name, &slot, 0);
+	r = vc__vm_reserve(vm, dev->name, &slot, 0);
 	if (r == 0)
-		take(vm, &slot);
+		vc__vm_take(vm, &slot);
 	return r;
 }
 
@@ -263,7 +264,7 @@ static const struct fixed_device fixed_devices[] = {
 
 #define PLATFORM_ALL                                                                     \
 	(VC_PLATFORM_RTC | VC_PLATFORM_I8042 | VC_PLATFORM_PM | VC_PLATFORM_DEBUG_EXIT | \
-	 VC_PLATFORM_PVPANIC)
+	 VC_PLATFORM_PVPANIC | VC_PLATFORM_PCI)
 
 #define FIXED_NR (sizeof(fixed_devices) / sizeof(fixed_devices[0]))
 
@@ -285,16 +286,16 @@ static int make_fixed(struct vc_vm *vm, const struct fixed_device *fixed, size_t
 	*slot = (struct vc__vm_device){ .nr_places = fixed->nr_places,
 					.platform = fixed->platform };
 	memcpy(slot->places, fixed->places, sizeof(fixed->places));
-	r = reserve(vm, fixed->name, slot, nr);
+	r = vc__vm_reserve(vm, fixed->name, slot, nr);
 	return r < 0 ? r : fixed->create(&cfg, &slot->dev);
 }
 
 /* The builder makes the clock; its name, place and line are taken now. */
 static int reserve_rtc(struct vc_vm *vm, size_t nr_before)
 {
-	struct vc__vm_device slot = { .nr_places = 1, .places = { rtc.place } };
+	struct vc__vm_device slot = { .nr_places = 1, .places = { rtc_place } };
 	struct vc_irq *irq;
-	int r = reserve(vm, rtc.name, &slot, nr_before);
+	int r = vc__vm_reserve(vm, rtc.name, &slot, nr_before);
 
 	if (r == 0 && vm->cfg.irqchip != VC_IRQCHIP_NONE)
 		r = vc_vm_irq(vm, VC__RTC_GSI, &irq);
@@ -305,7 +306,7 @@ int vc_vm_add_platform(struct vc_vm *vm, uint32_t devices)
 {
 	struct vc__vm_device slots[FIXED_NR];
 	size_t nr = 0;
-	int r = refuse_unless_new(vm);
+	int r = vc__vm_refuse_unless_new(vm);
 
 	if (r < 0)
 		return r;
@@ -323,13 +324,18 @@ int vc_vm_add_platform(struct vc_vm *vm, uint32_t devices)
 		r = make_fixed(vm, &fixed_devices[i], nr, &slots[nr]);
 		nr += r == 0;
 	}
-	if (r == 0 && (devices & VC_PLATFORM_RTC))
+	if (r == 0 && (devices & VC_PLATFORM_PCI))
+		r = vc__vm_pci_reserve(vm, nr);
+	if (r == 0 && (devices & VC_PLATFORM_RTC)) {
 		r = reserve_rtc(vm, nr);
+		if (r < 0 && (devices & VC_PLATFORM_PCI))
+			vc__vm_pci_release(vm);
+	}
 	for (size_t i = 0; i < nr; i++) {
 		if (r < 0)
 			vc_device_destroy(slots[i].dev);
 		else
-			take(vm, &slots[i]);
+			vc__vm_take(vm, &slots[i]);
 	}
 	if (r == 0)
 		vm->platform |= devices;
@@ -341,7 +347,7 @@ int vc_vm_add_serial(struct vc_vm *vm, struct vc_stream *stream)
 	struct vc__vm_device slot = { .nr_places = 1 };
 	char name[16];
 	struct vc_serial8250_config cfg = { .size = sizeof(cfg), .name = name, .stream = stream };
-	int r = refuse_unless_new(vm);
+	int r = vc__vm_refuse_unless_new(vm);
 
 	if (r < 0)
 		return r;
@@ -351,7 +357,7 @@ int vc_vm_add_serial(struct vc_vm *vm, struct vc_stream *stream)
 	snprintf(name, sizeof(name), "serial%" PRIu32, vm->nr_serials);
 	slot.places[0] = (struct vc_place){ VC_SPACE_PIO, vc__serial_port(vm->nr_serials),
 					    VC__SERIAL_PORTS, 0 };
-	r = reserve(vm, name, &slot, 0);
+	r = vc__vm_reserve(vm, name, &slot, 0);
 	if (r == 0 && vm->cfg.irqchip != VC_IRQCHIP_NONE)
 		r = vc_vm_irq(vm, vc__serial_gsi(vm->nr_serials), &cfg.irq);
 	if (r < 0)
@@ -359,10 +365,10 @@ int vc_vm_add_serial(struct vc_vm *vm, struct vc_stream *stream)
 	r = vc_serial8250_create(&cfg, &slot.dev);
 	if (r < 0) {
 		if (cfg.irq != NULL)
-			release_irq(vm, vc__serial_gsi(vm->nr_serials));
+			vc__vm_release_irq(vm, vc__serial_gsi(vm->nr_serials));
 		return r;
 	}
-	take(vm, &slot);
+	vc__vm_take(vm, &slot);
 	return (int)vm->nr_serials++;
 }
 
@@ -378,12 +384,12 @@ static int build_rtc(struct vc_vm *vm, uint64_t low_bytes, uint64_t high_bytes)
 				     .mem_high_bytes = high_bytes };
 	int r;
 
-	slot.places[0] = rtc.place;
-	r = reserve(vm, cfg.name, &slot, 0);
+	slot.places[0] = rtc_place;
+	r = vc__vm_reserve(vm, cfg.name, &slot, 0);
 	if (r == 0)
 		r = vc_rtc_create(&cfg, &slot.dev);
 	if (r == 0)
-		take(vm, &slot);
+		vc__vm_take(vm, &slot);
 	return r;
 }
 
@@ -395,13 +401,13 @@ static int build_ioapic(struct vc_vm *vm)
 					.partition = vm->partition };
 	int r;
 
-	slot.places[0] = ioapic.place;
-	r = reserve(vm, cfg.name, &slot, 0);
+	slot.places[0] = ioapic_place;
+	r = vc__vm_reserve(vm, cfg.name, &slot, 0);
 	if (r == 0)
 		r = vc_ioapic_create(&cfg, &slot.dev);
 	if (r < 0)
 		return r;
-	take(vm, &slot);
+	vc__vm_take(vm, &slot);
 	vm->ioapic = slot.dev;
 	return 0;
 }
@@ -411,6 +417,7 @@ static const char *find_cover(const struct vc_vm *vm, const struct vc__layout *l
 			      const struct vc_place *place)
 {
 	const struct vc_place lapic = { VC_SPACE_MMIO, VC__LAPIC_GPA, VC__LAPIC_BYTES, 0 };
+	const struct vc_place window = { VC_SPACE_MMIO, layout->pci_gpa, layout->pci_bytes, 0 };
 
 	for (size_t i = 0; i < layout->nr_ranges; i++) {
 		const struct vc__layout_range *r = &layout->ranges[i];
@@ -426,9 +433,11 @@ static const char *find_cover(const struct vc_vm *vm, const struct vc__layout *l
 		    do_overlap(place, &(struct vc_place){ VC_SPACE_MMIO, r->gpa, r->len_bytes, 0 }))
 			return r->name;
 	}
+	if (layout->pci_bytes != 0 && do_overlap(place, &window))
+		return "PCI's window of 64 bits";
 	if (vm->cfg.irqchip != VC_IRQCHIP_NONE && do_overlap(place, &lapic))
 		return "the local APICs";
-	if (vm->cfg.irqchip == VC_IRQCHIP_KERNEL && do_overlap(place, &ioapic.place))
+	if (vm->cfg.irqchip == VC_IRQCHIP_KERNEL && do_overlap(place, &ioapic_place))
 		return "the hypervisor's I/O APIC";
 	return NULL;
 }
@@ -478,6 +487,8 @@ int vc__vm_devices_build(struct vc_vm *vm, uint64_t low_bytes, uint64_t high_byt
 		r = build_rtc(vm, low_bytes, high_bytes);
 	if (r == 0 && vm->cfg.irqchip == VC_IRQCHIP_SPLIT)
 		r = build_ioapic(vm);
+	if (r == 0 && (vm->platform & VC_PLATFORM_PCI))
+		r = vc__vm_pci_build(vm);
 	if (r == 0)
 		r = vc_bus_create(VC_SPACE_PIO, &vm->pio);
 	if (r == 0)

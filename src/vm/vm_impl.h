@@ -13,6 +13,7 @@
 #include <libvirtcore/device.h>
 #include <libvirtcore/implement.h>
 #include <libvirtcore/libvirtcore.h>
+#include <libvirtcore/pci.h>
 
 #include "acpi.h"
 #include "layout.h"
@@ -117,6 +118,7 @@ struct vc_vm {
 	size_t nr_devices;
 	uint32_t platform; /* VC_PLATFORM_ bits */
 	uint32_t nr_serials;
+	struct vc_pci_function *pci[VC_PCI_SLOTS]; /* their devices are among those above */
 	struct vc__vm_irq irqs[VC__VM_IRQS];
 	struct vc_boot_config boot;
 	char *boot_strings[3]; /* kernel path, initrd path, command line */
@@ -169,7 +171,26 @@ void vc__vm_devices_unbuild(struct vc_vm *vm);
 /* Whether the guest can reach a device's place: 0, or -EEXIST (memory, interrupt controller), -ERANGE. */
 int vc__vm_place_check(const struct vc_vm *vm, const struct vc__layout *layout,
 		       const struct vc__vm_device *slot, size_t idx);
+/*
+ * Everything that can fail about taking a device called @name at @slot's places, when @nr_before
+ * others are taken first; then taking it.
+ */
+int vc__vm_reserve(struct vc_vm *vm, const char *name, const struct vc__vm_device *slot,
+		   size_t nr_before);
+void vc__vm_take(struct vc_vm *vm, const struct vc__vm_device *slot);
+/* 0, or -EINVAL (NULL), -EBUSY (not NEW). */
+int vc__vm_refuse_unless_new(const struct vc_vm *vm);
+/* Takes a line back from a device that was not made after all. */
+void vc__vm_release_irq(struct vc_vm *vm, uint32_t gsi);
 int vc__vm_claim(struct vc_bus *pio, struct vc_bus *mmio, const struct vc__vm_device *slot);
+
+/* vm_pci.c: places that are the same in every machine, and lines; the bridge itself */
+#define VC__PCI_PLACES 3u
+extern const struct vc_place vc__pci_places[VC__PCI_PLACES];
+#define VC__PCI_NAME "pci"
+int vc__vm_pci_reserve(struct vc_vm *vm, size_t nr_before);
+void vc__vm_pci_release(struct vc_vm *vm);
+int vc__vm_pci_build(struct vc_vm *vm);
 
 /* vm_check.c */
 int vc__vm_check_config(struct vc_vm *vm);

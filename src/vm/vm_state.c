@@ -27,6 +27,10 @@ static int save_shape(const struct vc_vm *vm, struct vc_state_writer *writer)
 	vc_state_put_u64(writer, vm->nr_serials, 1);
 	vc_state_put_u64(writer, vm->shape.layout.low_bytes, 8);
 	vc_state_put_u64(writer, vm->shape.layout.high_bytes, 8);
+	if (vm->platform & VC_PLATFORM_PCI) {
+		vc_state_put_u64(writer, vm->shape.layout.pci_gpa, 8);
+		vc_state_put_u64(writer, vm->shape.layout.pci_bytes, 8);
+	}
 	return vc_state_end(writer);
 }
 
@@ -65,6 +69,10 @@ static int load_shape(const struct vc_vm *vm, struct vc_state_reader *reader)
 		r = expect(vm, reader, 8, vm->shape.layout.low_bytes, "RAM below 4 GiB");
 	if (r == 0)
 		r = expect(vm, reader, 8, vm->shape.layout.high_bytes, "RAM above 4 GiB");
+	if (r == 0 && (vm->platform & VC_PLATFORM_PCI))
+		r = expect(vm, reader, 8, vm->shape.layout.pci_gpa, "PCI's window of 64 bits");
+	if (r == 0 && (vm->platform & VC_PLATFORM_PCI))
+		r = expect(vm, reader, 8, vm->shape.layout.pci_bytes, "length of PCI's window");
 	/* After a refusal the rest is unread, and closing would put its own message over this one. */
 	return r < 0 ? r : vc_state_close(reader);
 }

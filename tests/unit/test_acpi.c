@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Also covers: acpi_dsdt.c acpi_topology.c */
+/* Also covers: acpi_dsdt.c acpi_pci.c acpi_topology.c */
 /*
  * ACPI tables of many machines, read back by an independent reader here, and by iasl: each table is
  * disassembled without a warning, and the DSDT, compiled again, is the same to the byte.
@@ -14,7 +14,7 @@
 
 #define ALL_PLATFORM                                                                     \
 	(VC_PLATFORM_RTC | VC_PLATFORM_I8042 | VC_PLATFORM_PM | VC_PLATFORM_DEBUG_EXIT | \
-	 VC_PLATFORM_PVPANIC)
+	 VC_PLATFORM_PVPANIC | VC_PLATFORM_PCI)
 
 struct shape {
 	uint32_t nr_vcpus, id_step, nr_nodes, platform, nr_serials;
@@ -40,7 +40,9 @@ static struct made *make(const struct shape *s)
 		rams[i].len_bytes = 2 * VC__GIB;
 		rams[i].node = i;
 	}
-	struct vc__layout_request req = { .rams = rams, .nr_rams = nr_rams, .has_acpi = true };
+	struct vc__layout_request req = {
+		.rams = rams, .nr_rams = nr_rams, .has_acpi = true, .has_pci = true
+	};
 	assert_result(vc__layout_make(&req, &d->layout), 0);
 	for (uint32_t i = 0; i < s->nr_vcpus; i++) {
 		d->ids[i] = i * s->id_step;
@@ -58,6 +60,8 @@ static struct made *make(const struct shape *s)
 		.platform = s->platform,
 		.nr_serials = s->nr_serials,
 		.has_irqchip = s->has_irqchip,
+		.pci_gpa = d->layout.pci_gpa,
+		.pci_bytes = s->nr_serials == 2 ? 0 : d->layout.pci_bytes,
 	};
 	assert_result(vc__acpi_build(&d->machine, &d->acpi), 0);
 	return d;
@@ -137,6 +141,18 @@ static void check_fadt(const struct made *d, const struct shape *s)
 	assert_int_equal(t[128], has_pm);
 	assert_int_equal(get(t, 248, 8), has_pm ? 0x600 : 0);
 	assert_int_equal(get(t, 260, 8), has_pm ? 0x601 : 0);
+}
+
+static void check_mcfg(const struct made *d, const struct shape *s)
+{
+	const uint8_t *t = find(&d->acpi, "MCFG");
+
+	assert_int_equal(t != NULL, (s->platform & VC_PLATFORM_PCI) != 0);
+	if (!t)
+		return;
+	assert_int_equal(get(t, 4, 4), 60);
+	assert_int_equal(get(t, 44, 8), 0xe0000000);
+	assert_int_equal(get(t, 52, 8), 0); /* segment 0, bus 0 to 0 */
 }
 
 static void check_madt(const struct made *d, const struct shape *s)
@@ -317,6 +333,7 @@ static void check(const struct shape *s)
 
 	check_fadt(d, s);
 	check_madt(d, s);
+	check_mcfg(d, s);
 	check_srat(d, s);
 	check_iasl(d);
 	drop(d);

@@ -67,6 +67,27 @@ static void resources(void **state)
 	   1, 0x79, 0);
 }
 
+static void methods_and_windows(void **state)
+{
+	struct vc__bytes b = { 0 };
+
+	(void)state;
+	struct vc__aml_mark method = vc__aml_method_begin(&b, "ABCD", 2);
+	struct vc__aml_mark cond = vc__aml_if_begin(&b);
+	vc__aml_integer(&b, 1);
+	vc__aml_end(&b, cond);
+	vc__aml_buffer(&b, "xyz", 3);
+	vc__aml_end(&b, method);
+	IS(b, 0x14, 16, 'A', 'B', 'C', 'D', 0x0a, 0xa0, 2, 1, 0x11, 6, 0x0a, 3, 'x', 'y', 'z');
+
+	struct vc__aml_mark res = vc__aml_resources_begin(&b);
+	vc__aml_memory32_fixed(&b, 0x12345000, 0x6000);
+	vc__aml_window(&b, VC__AML_BUS, 0, 2);
+	vc__aml_resources_end(&b, res);
+	IS(b, 0x11, 33, 0x0a, 30, 0x86, 9, 0, 1, 0, 0x50, 0x34, 0x12, 0, 0x60, 0, 0, 0x88, 13, 0, 2,
+	   0x0c, 0, 0, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0x79, 0);
+}
+
 /* Decodes a PkgLength as an interpreter does. */
 static size_t pkg_length(const uint8_t *p, size_t *ret_nr)
 {
@@ -107,9 +128,8 @@ static void lengths(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(data_objects),
-		cmocka_unit_test(nesting),
-		cmocka_unit_test(resources),
+		cmocka_unit_test(data_objects), cmocka_unit_test(nesting),
+		cmocka_unit_test(resources),	cmocka_unit_test(methods_and_windows),
 		cmocka_unit_test(lengths),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -103,6 +103,8 @@ static void check_types(const struct vc__layout_request *req, const struct vc__l
 			want = VC_E820_RESERVED;
 		if (gpa >= 0xe0000 && gpa < 0xff000 && req->has_acpi)
 			want = VC_E820_ACPI;
+		if (req->has_pci && gpa - 0xe0000000 < MIB)
+			want = VC_E820_RESERVED;
 		if (type_at(l, gpa) != want)
 			print_error("at 0x%llx\n", (unsigned long long)gpa);
 		assert_int_equal(type_at(l, gpa), want);
@@ -133,9 +135,10 @@ static void sizes(void **state)
 		struct vc__layout_ram ram = { .len_bytes = lens[i] };
 		struct vc__layout_request req = { .rams = &ram, .nr_rams = 1 };
 
-		for (int flags = 0; flags < 4; flags++) {
+		for (int flags = 0; flags < 8; flags++) {
 			req.has_acpi = flags & 1;
 			req.has_irqchip = flags & 2;
+			req.has_pci = flags & 4;
 			struct vc__layout l = make(&req);
 			assert_int_equal(l.nr_ranges, lens[i] > 3 * GIB ? 2 : 1);
 			assert_int_equal(type_at(&l, 0x10000), VC_E820_RAM);
@@ -198,6 +201,46 @@ static void fixed_regions(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(f); i++)
 		f[i].gpa = (i % 2 ? 0xd0000000 : 8 * GIB) - i * 4096;
 	make(&req);
+}
+
+/* Behind all that is there, on a GiB, within the address width. */
+static void pci_window(void **state)
+{
+	struct vc__layout_ram ram = { .len_bytes = GIB };
+	struct vc__layout_fixed rom = { "rom", 0xe0000000, 0x1000 };
+	struct vc__layout_request req = { .rams = &ram, .nr_rams = 1 };
+	struct vc__layout l = make(&req);
+
+	(void)state;
+	assert_int_equal(l.pci_bytes, 0);
+	req.has_pci = true;
+	l = make(&req);
+	assert_int_equal(l.pci_gpa, 4 * GIB);
+	assert_int_equal(l.pci_bytes, 64 * GIB);
+	ram.len_bytes = 3 * GIB + 4096;
+	l = make(&req);
+	assert_int_equal(l.pci_gpa, 5 * GIB);
+	req.phys_bits = 36;
+	l = make(&req);
+	assert_int_equal(l.pci_gpa + l.pci_bytes, 64 * GIB);
+	ram.len_bytes = 63 * GIB;
+	l = make(&req);
+	assert_int_equal(l.pci_bytes, 0); /* no room: RAM ends at 64 GiB */
+	req.phys_bits = 40;
+	req.fixed = &rom;
+	req.nr_fixed = 1;
+	assert_refused(vc__layout_make(&req, &l), -EEXIST, "PCI's window");
+	rom.gpa = 0xe0100000;
+	l = make(&req);
+	assert_int_equal(l.pci_gpa, 64 * GIB);
+	rom.gpa = 0xbffff000;
+	ram.len_bytes = GIB;
+	make(&req);
+	rom.len_bytes = 0x2000;
+	assert_refused(vc__layout_make(&req, &l), -EEXIST, "PCI's window");
+	rom.gpa = 100 * GIB + 0x1000;
+	l = make(&req);
+	assert_int_equal(l.pci_gpa, 101 * GIB);
 }
 
 static void refused(struct vc__layout_request *req, int err, const char *part)
@@ -314,10 +357,11 @@ static void serial_places(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(sizes),	cmocka_unit_test(nodes),
-		cmocka_unit_test(many_pieces),	cmocka_unit_test(fixed_regions),
-		cmocka_unit_test(refuse_ram),	cmocka_unit_test(refuse_width),
-		cmocka_unit_test(refuse_fixed), cmocka_unit_test(serial_places),
+		cmocka_unit_test(pci_window),	 cmocka_unit_test(sizes),
+		cmocka_unit_test(nodes),	 cmocka_unit_test(many_pieces),
+		cmocka_unit_test(fixed_regions), cmocka_unit_test(refuse_ram),
+		cmocka_unit_test(refuse_width),	 cmocka_unit_test(refuse_fixed),
+		cmocka_unit_test(serial_places),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
