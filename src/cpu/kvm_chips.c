@@ -84,6 +84,14 @@ static int64_t now_ns(void)
 	return now.tv_sec * 1000000000ll + now.tv_nsec;
 }
 
+/* What has the same name on both sides: all but the time. */
+#define CHANNEL_FIELDS(c)                                                                      \
+	.count = (c)->count, .latched_count = (c)->latched_count,                              \
+	.count_latched = (c)->count_latched, .status_latched = (c)->status_latched,            \
+	.status = (c)->status, .read_state = (c)->read_state, .write_state = (c)->write_state, \
+	.write_latch = (c)->write_latch, .rw_mode = (c)->rw_mode, .mode = (c)->mode,           \
+	.bcd = (c)->bcd, .gate = (c)->gate
+
 static int get_pit(int fd, struct vc__x86_pit *pit)
 {
 	struct kvm_pit_state2 kvm;
@@ -95,18 +103,7 @@ static int get_pit(int fd, struct vc__x86_pit *pit)
 		const struct kvm_pit_channel_state *c = &kvm.channels[i];
 
 		pit->channel[i] = (struct vc__x86_pit_channel){
-			.count = c->count,
-			.latched_count = c->latched_count,
-			.count_latched = c->count_latched,
-			.status_latched = c->status_latched,
-			.status = c->status,
-			.read_state = c->read_state,
-			.write_state = c->write_state,
-			.write_latch = c->write_latch,
-			.rw_mode = c->rw_mode,
-			.mode = c->mode,
-			.bcd = c->bcd,
-			.gate = c->gate,
+			CHANNEL_FIELDS(c),
 			.count_load_ns = c->count_load_time ? now - c->count_load_time : 0,
 		};
 	}
@@ -127,18 +124,7 @@ static int set_pit(int fd, const struct vc__x86_pit *pit)
 		const struct vc__x86_pit_channel *c = &pit->channel[i];
 
 		kvm.channels[i] = (struct kvm_pit_channel_state){
-			.count = c->count,
-			.latched_count = c->latched_count,
-			.count_latched = c->count_latched,
-			.status_latched = c->status_latched,
-			.status = c->status,
-			.read_state = c->read_state,
-			.write_state = c->write_state,
-			.write_latch = c->write_latch,
-			.rw_mode = c->rw_mode,
-			.mode = c->mode,
-			.bcd = c->bcd,
-			.gate = c->gate,
+			CHANNEL_FIELDS(c),
 			.count_load_time = c->count_load_ns ? now - c->count_load_ns : 0,
 		};
 	}

@@ -207,4 +207,40 @@ FIXTURE int load_buf(struct machine *m, enum vc_boot_kind kind, const void *buf,
 	return vc_boot_load(m->mem, &cfg, &m->boot, ret);
 }
 
+/* One changed number of a file, and what is said of it. */
+struct changed {
+	size_t off, len;
+	uint64_t value;
+	int err;
+	const char *part;
+};
+
+/* A good file, made anew each time, and the RAM of the machine that it is for. */
+struct good {
+	uint64_t mib;
+	enum vc_boot_kind kind;
+	void (*make)(uint8_t *file);
+	uint8_t *file;
+	size_t len;
+};
+
+/* Nothing may come of any that was changed. */
+FIXTURE void refuse_changed(const struct good *good, const struct changed *cases, size_t nr)
+{
+	struct machine m;
+
+	make_machine(&m, good->mib, 1);
+	for (size_t i = 0; i < nr; i++) {
+		struct vc_boot_entry e = { .kernel_gpa = 77 };
+
+		good->make(good->file);
+		put_le(good->file, cases[i].off, cases[i].len, cases[i].value);
+		assert_refused(load_buf(&m, good->kind, good->file, good->len, &e), cases[i].err,
+			       cases[i].part);
+		assert_int_equal(e.kernel_gpa, 77);
+	}
+	assert_true(is_blank(&m));
+	drop_machine(&m);
+}
+
 #endif /* VC_BOOT_FIXTURE_H */

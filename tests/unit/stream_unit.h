@@ -10,6 +10,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <unistd.h>
 
 /* How long a turn waits for something that must come. */
@@ -128,6 +130,35 @@ static inline size_t fill(struct vc_stream *stream)
 		assert_true(done < 64u << 20);
 	} while (n == sizeof(block));
 	return done;
+}
+
+/* A thread that writes to a stream all the time, as a guest does. */
+struct writer {
+	struct vc_stream *stream;
+	pthread_t thread;
+	atomic_bool is_over;
+};
+
+static inline void *keep_writing(void *opaque)
+{
+	struct writer *writer = opaque;
+
+	while (!atomic_load(&writer->is_over))
+		(void)vc_stream_write(writer->stream, "0123456789", 10);
+	return NULL;
+}
+
+static inline void start_writer(struct writer *writer, struct vc_stream *stream)
+{
+	writer->stream = stream;
+	atomic_init(&writer->is_over, false);
+	assert_int_equal(pthread_create(&writer->thread, NULL, keep_writing, writer), 0);
+}
+
+static inline void stop_writer(struct writer *writer)
+{
+	atomic_store(&writer->is_over, true);
+	assert_int_equal(pthread_join(writer->thread, NULL), 0);
 }
 
 #endif /* VC_TESTS_STREAM_UNIT_H */

@@ -127,22 +127,29 @@ static void test_ring(void **state)
 	assert_int_equal(check_rounds(&cfg), 0);
 }
 
+/* One round of writes by a guest, with the log running; how often its ring was full. */
+static uint32_t run_logged(struct rig *rig, uint32_t ring_entries, const char *cmdline)
+{
+	struct vc_partition_config cfg = { .dirty_ring_entries = ring_entries };
+	struct world world;
+
+	skip_without_ring();
+	world_init(&world);
+	rig_guest(rig, &cfg, "dirty.elf", cmdline);
+	rig_until(rig, &world, "dirty ready");
+	assert_result(vc_partition_dirty_start(rig->partition), 0);
+	memset(bits, 0, sizeof(bits));
+	return run_round(rig, &world);
+}
+
 /* More writes than the ring holds. */
 static void test_full_ring_loses_nothing(void **state)
 {
-	struct vc_partition_config cfg = { .dirty_ring_entries = 1024 };
 	uint64_t prng = 1;
-	struct world world;
 	struct rig rig;
 
 	(void)state;
-	skip_without_ring();
-	world_init(&world);
-	rig_guest(&rig, &cfg, "dirty.elf", "base=0x1000000 pages=3000 count=6000 sync=0x710");
-	rig_until(&rig, &world, "dirty ready");
-	assert_result(vc_partition_dirty_start(rig.partition), 0);
-	memset(bits, 0, sizeof(bits));
-	assert_true(run_round(&rig, &world) > 0);
+	assert_true(run_logged(&rig, 1024, "base=0x1000000 pages=3000 count=6000 sync=0x710") > 0);
 	take(&rig);
 	for (uint32_t i = 0; i < 6000; i++)
 		assert_true(has(bits, FIRST_PAGE + guest_prng(&prng) % 3000));
@@ -152,19 +159,11 @@ static void test_full_ring_loses_nothing(void **state)
 /* Pages written by a vCPU that is gone are reported all the same. */
 static void test_ring_of_a_destroyed_vcpu(void **state)
 {
-	struct vc_partition_config cfg = { .dirty_ring_entries = 4096 };
 	uint64_t prng = 1;
-	struct world world;
 	struct rig rig;
 
 	(void)state;
-	skip_without_ring();
-	world_init(&world);
-	rig_guest(&rig, &cfg, "dirty.elf", "base=0x1000000 pages=100 count=50 sync=0x710");
-	rig_until(&rig, &world, "dirty ready");
-	assert_result(vc_partition_dirty_start(rig.partition), 0);
-	memset(bits, 0, sizeof(bits));
-	run_round(&rig, &world);
+	(void)run_logged(&rig, 4096, "base=0x1000000 pages=100 count=50 sync=0x710");
 	assert_result(vc_vcpu_detach(rig.vcpu), 0);
 	vc_vcpu_destroy(rig.vcpu);
 	rig.vcpu = NULL;

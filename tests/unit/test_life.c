@@ -158,22 +158,12 @@ static void pause_races_with_power_off(void **state)
 	}
 }
 
-/* A device whose access calls a verb on the vCPU's own thread. */
+/* A device one of whose ops calls what a program calls. */
 struct caller {
 	struct vc_device dev;
 	struct vc_vm *vm;
 	int results[3];
 };
-
-static void caller_access(struct vc_device *dev, struct vc_access *access)
-{
-	struct caller *c = vc_container_of(dev, struct caller, dev);
-
-	(void)access;
-	c->results[0] = vc_vm_pause(c->vm);
-	c->results[1] = vc_vm_stop(c->vm);
-	c->results[2] = vc_vm_wait(c->vm, -1);
-}
 
 /* A device that keeps its vCPU for a while and sees whether a pause returns meanwhile. */
 struct slow {
@@ -222,26 +212,6 @@ static void pause_waits_for_an_access(void **state)
 	close_all(&f);
 	sem_destroy(&slow.inside);
 	sem_destroy(&slow.paused);
-}
-
-static void vcpu_thread_cannot_wait_for_itself(void **state)
-{
-	static const struct vc_fake_step steps[] = { OUT8(0x700, 0), POWER_OFF };
-	static const struct vc_device_ops ops = PLAIN_OPS("caller", caller_access);
-	struct vc_vm_config cfg = basic_config();
-	struct caller c = { .vm = NULL };
-	struct fixture f;
-
-	(void)state;
-	open_host(&f, steps, ARRAY_LEN(steps));
-	make_vm(&f, &cfg);
-	c.vm = f.vm;
-	add_own(&f, &c.dev, &ops);
-	assert_result(vc_vm_build(f.vm), 0);
-	run_vm(&f);
-	for (int i = 0; i < 3; i++)
-		assert_int_equal(c.results[i], -EDEADLK);
-	close_all(&f);
 }
 
 /* A flat kernel in a file of its own. */
@@ -404,7 +374,6 @@ int main(void)
 		cmocka_unit_test(reboot_goes_on),
 		cmocka_unit_test(pause_races_with_power_off),
 		cmocka_unit_test(pause_waits_for_an_access),
-		cmocka_unit_test(vcpu_thread_cannot_wait_for_itself),
 		cmocka_unit_test(reboot_without_the_file),
 		cmocka_unit_test(reset_that_fails_says_why),
 		cmocka_unit_test(state_can_be_asked_during_reset),

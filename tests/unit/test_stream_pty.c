@@ -2,8 +2,6 @@
 /* A console on a pseudo-terminal: raw, nobody there, hang-ups, back again, a reader that stops. */
 #include "stream_unit.h"
 
-#include <pthread.h>
-#include <stdatomic.h>
 #include <sys/resource.h>
 #include <termios.h>
 
@@ -228,25 +226,15 @@ static void there_can_be_many(void **state)
 	}
 }
 
-static atomic_bool stop_writing;
-
-static void *keep_writing(void *arg)
-{
-	while (!atomic_load(&stop_writing))
-		(void)vc_stream_write(arg, "0123456789", 10);
-	return NULL;
-}
-
 /* One thread writes while another gains and loses readers: each reader gets something. */
 static void writer_on_another_thread(void **state)
 {
 	struct vc_stream *stream = open_pty();
-	pthread_t thread;
+	struct writer writer;
 	char buf[4096];
 
 	(void)state;
-	atomic_store(&stop_writing, false);
-	assert_int_equal(pthread_create(&thread, NULL, keep_writing, stream), 0);
+	start_writer(&writer, stream);
 	for (unsigned int i = 0; i < 50; i++) {
 		int fd = attach(stream);
 		struct pollfd peer = { .fd = fd, .events = POLLIN };
@@ -256,8 +244,7 @@ static void writer_on_another_thread(void **state)
 		close(fd);
 		(void)turn(stream, i % 2 ? MUST_MS : 0);
 	}
-	atomic_store(&stop_writing, true);
-	assert_int_equal(pthread_join(thread, NULL), 0);
+	stop_writer(&writer);
 	settle(stream);
 	assert_int_equal(vc_stream_write(stream, "x", 1), 1);
 	vc_stream_close(stream);

@@ -2,8 +2,6 @@
 /* A console on a unix socket: peers come and go one at a time, files of others are left alone. */
 #include "stream_unit.h"
 
-#include <pthread.h>
-#include <stdatomic.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -272,26 +270,16 @@ static void files_of_others_stay(void **state)
 	assert_ptr_equal(none, &cfg);
 }
 
-static atomic_bool stop_writing;
-
-static void *keep_writing(void *arg)
-{
-	while (!atomic_load(&stop_writing))
-		(void)vc_stream_write(arg, "0123456789", 10);
-	return NULL;
-}
-
 /* One thread writes while another takes and loses peers: for the thread sanitizer above all. */
 static void writer_on_another_thread(void **state)
 {
 	struct vc_stream *stream = listen_there();
-	pthread_t thread;
+	struct writer writer;
 	unsigned int i;
 	char buf[4096];
 
 	(void)state;
-	atomic_store(&stop_writing, false);
-	assert_int_equal(pthread_create(&thread, NULL, keep_writing, stream), 0);
+	start_writer(&writer, stream);
 	for (i = 0; i < 50; i++) {
 		int fd = dial();
 
@@ -300,8 +288,7 @@ static void writer_on_another_thread(void **state)
 		close(fd);
 		(void)turn(stream, MUST_MS);
 	}
-	atomic_store(&stop_writing, true);
-	assert_int_equal(pthread_join(thread, NULL), 0);
+	stop_writer(&writer);
 	vc_stream_close(stream);
 }
 

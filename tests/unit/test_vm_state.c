@@ -21,6 +21,25 @@ static void save(struct fixture *f, struct stream *ret)
 	assert_result(vc_state_finish(ret->writer, &ret->buf, &ret->len), 0);
 }
 
+/* A usual VM, paused: something to save. */
+static void make_paused(struct fixture *f)
+{
+	struct vc_vm_config cfg = basic_config();
+
+	open_host(f, NULL, 0);
+	build_vm(f, &cfg);
+	pause_vm(f);
+}
+
+/* The same, built: something to load into. */
+static void make_built(struct fixture *f)
+{
+	struct vc_vm_config cfg = basic_config();
+
+	open_host(f, NULL, 0);
+	build_vm(f, &cfg);
+}
+
 static int load(struct fixture *f, const void *buf, size_t len)
 {
 	struct vc_state_reader *reader;
@@ -35,17 +54,13 @@ static int load(struct fixture *f, const void *buf, size_t len)
 
 static void round_trip(void **state)
 {
-	struct vc_vm_config cfg = basic_config();
 	struct stream first, second;
 	struct fixture a, b;
 
 	(void)state;
-	open_host(&a, NULL, 0);
-	build_vm(&a, &cfg);
-	pause_vm(&a);
+	make_paused(&a);
 	save(&a, &first);
-	open_host(&b, NULL, 0);
-	build_vm(&b, &cfg);
+	make_built(&b);
 	assert_result(load(&b, first.buf, first.len), 0);
 	assert_int_equal(vc_vm_get_state(b.vm), VC_VM_BUILT);
 	pause_vm(&b);
@@ -65,9 +80,7 @@ static void another_machine_is_refused(void **state)
 	struct fixture a, b;
 
 	(void)state;
-	open_host(&a, NULL, 0);
-	build_vm(&a, &cfg);
-	pause_vm(&a);
+	make_paused(&a);
 	save(&a, &stream);
 	open_host(&b, NULL, 0);
 	other.nr_vcpus = 2;
@@ -91,17 +104,13 @@ static void another_machine_is_refused(void **state)
 
 static void broken_streams_are_refused(void **state)
 {
-	struct vc_vm_config cfg = basic_config();
 	struct stream stream;
 	struct fixture a, b;
 
 	(void)state;
-	open_host(&a, NULL, 0);
-	build_vm(&a, &cfg);
-	pause_vm(&a);
+	make_paused(&a);
 	save(&a, &stream);
-	open_host(&b, NULL, 0);
-	build_vm(&b, &cfg);
+	make_built(&b);
 	uint8_t *copy = malloc(stream.len);
 	assert_non_null(copy);
 	for (size_t i = 0; i < stream.len; i += 7) {
@@ -120,21 +129,17 @@ static void broken_streams_are_refused(void **state)
 
 static void unknown_sections_are_refused(void **state)
 {
-	struct vc_vm_config cfg = basic_config();
 	struct stream stream;
 	struct fixture a, b;
 
 	(void)state;
-	open_host(&a, NULL, 0);
-	build_vm(&a, &cfg);
-	pause_vm(&a);
+	make_paused(&a);
 	assert_result(vc_state_writer_create(VC_ARCH_X86_64, &stream.writer), 0);
 	assert_result(vc_vm_save(a.vm, stream.writer), 0);
 	assert_result(vc_state_begin(stream.writer, "stranger", 1), 0);
 	assert_result(vc_state_end(stream.writer), 0);
 	assert_result(vc_state_finish(stream.writer, &stream.buf, &stream.len), 0);
-	open_host(&b, NULL, 0);
-	build_vm(&b, &cfg);
+	make_built(&b);
 	assert_true(load(&b, stream.buf, stream.len) < 0);
 	assert_non_null(strstr(vc_error_message(), "stranger"));
 	vc_state_writer_destroy(stream.writer);
@@ -170,23 +175,19 @@ static void states(void **state)
 /* A VM that took half of a stream is not started, until a whole one was loaded. */
 static void half_loaded_is_not_started(void **state)
 {
-	struct vc_vm_config cfg = basic_config();
 	struct vc_state_writer *writer;
 	struct stream whole, more;
 	struct fixture a, b;
 
 	(void)state;
-	open_host(&a, NULL, 0);
-	build_vm(&a, &cfg);
-	pause_vm(&a);
+	make_paused(&a);
 	save(&a, &whole);
 	assert_result(vc_state_writer_create(VC_ARCH_X86_64, &writer), 0);
 	assert_result(vc_vm_save(a.vm, writer), 0);
 	assert_result(vc_state_begin(writer, "stranger", 1), 0);
 	assert_result(vc_state_end(writer), 0);
 	assert_result(vc_state_finish(writer, &more.buf, &more.len), 0);
-	open_host(&b, NULL, 0);
-	build_vm(&b, &cfg);
+	make_built(&b);
 	assert_refused(load(&b, more.buf, more.len), -EBADMSG, "stranger");
 	assert_refused(vc_vm_start(b.vm), -EBUSY, "half-way");
 	assert_result(load(&b, whole.buf, whole.len), 0);
