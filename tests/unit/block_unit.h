@@ -36,10 +36,23 @@ static inline void io_note(struct vc_block_request *req, int result)
 	io->result = result;
 }
 
+/* Of all rings: set by choose_engine(). */
+static enum vc_ring_mode engine = VC_RING_DEFAULT;
+
+/* The program's argument: "workers" for rings whose requests are done by threads. */
+static inline void choose_engine(int argc, char **argv)
+{
+	if (argc > 1 && strcmp(argv[1], "workers") == 0)
+		engine = VC_RING_WORKERS;
+}
+
 /* A ring of this thread; the test ends as skipped where the kernel forbids io_uring. */
 static inline struct vc_ring *new_ring(void)
 {
-	struct vc_ring_config cfg = { .size = sizeof(cfg), .depth = 64 };
+	struct vc_ring_config cfg = { .size = sizeof(cfg),
+				      .depth = 64,
+				      .mode = engine,
+				      .nr_workers = engine == VC_RING_WORKERS ? 4 : 0 };
 	struct vc_ring *ring = NULL;
 	int r = vc_ring_create(&cfg, &ring);
 

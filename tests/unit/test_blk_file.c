@@ -205,7 +205,7 @@ static void readonly(void **state)
 	end_ring(ring);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(flushes_of_each_mode),
@@ -216,6 +216,7 @@ int main(void)
 	};
 	int failed;
 
+	choose_engine(argc, argv);
 	make_image(path, MIB);
 	failed = cmocka_run_group_tests(tests, NULL, NULL);
 	(void)unlink(path);

@@ -497,7 +497,7 @@ static void copies_of_a_stopped_ring(void **state)
 	tear_down(&bed);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(against_a_model),
@@ -514,6 +514,7 @@ int main(void)
 	};
 	int failed;
 
+	choose_engine(argc, argv);
 	make_image(path, DISK_BYTES);
 	failed = cmocka_run_group_tests(tests, NULL, NULL);
 	(void)unlink(path);
