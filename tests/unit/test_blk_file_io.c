@@ -20,6 +20,9 @@ struct bed {
 	struct vc_block_queue *queue;
 };
 
+/* One for all: a ring with a thread of the kernel takes long to end. NULL: one for each. */
+static struct vc_ring *shared_ring;
+
 /* False where there is no O_DIRECT. */
 static bool set_up(struct bed *bed, enum vc_block_cache cache)
 {
@@ -35,7 +38,7 @@ static bool set_up(struct bed *bed, enum vc_block_cache cache)
 	assert_result(r, 0);
 	script_start(NULL);
 	script_fd = open(path, O_RDWR | O_CLOEXEC);
-	bed->ring = new_ring();
+	bed->ring = shared_ring ? shared_ring : new_ring();
 	bed->queue = attach_block(bed->block, bed->ring);
 	return true;
 }
@@ -44,7 +47,8 @@ static void tear_down(struct bed *bed)
 {
 	close(script_fd);
 	end_block(bed->block, bed->queue);
-	end_ring(bed->ring);
+	if (bed->ring != shared_ring)
+		end_ring(bed->ring);
 }
 
 static uint64_t fate_seed, fate_align;
@@ -477,6 +481,8 @@ static void copies_of_a_stopped_ring(void **state)
 	struct bed bed;
 
 	(void)state;
+	end_ring(shared_ring);
+	shared_ring = NULL;
 	if (!set_up(&bed, VC_BLOCK_NONE))
 		skip();
 	for (unsigned int i = 0; i < ARRAY_LEN(ios); i++) {
@@ -515,6 +521,7 @@ int main(int argc, char **argv)
 	int failed;
 
 	choose_engine(argc, argv);
+	shared_ring = new_ring();
 	make_image(path, DISK_BYTES);
 	failed = cmocka_run_group_tests(tests, NULL, NULL);
 	(void)unlink(path);
