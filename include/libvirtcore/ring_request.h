@@ -33,7 +33,9 @@ enum vc_ring_op {
 
 enum vc_ring_flag {
 	/* READ, WRITE and their kin: may wait for ever for a peer (tap, socket, pipe); does not count
-	 * in the depth and is cancelled by a stop. The file is not O_NONBLOCK. */
+	 * in the depth and is cancelled by a stop. The file is not O_NONBLOCK. A write to a pipe or
+	 * socket that nobody reads any more raises SIGPIPE on the ring's thread: block it there, as
+	 * vc_ring_start() does. */
 	VC_RING_WAITS = 1u << 0,
 	VC_RING_DSYNC = 1u << 1,    /* WRITE, WRITEV: on stable storage when completed */
 	VC_RING_ABSOLUTE = 1u << 2, /* TIMER: off is a time of CLOCK_MONOTONIC */

@@ -46,61 +46,6 @@ static void push_done(struct vc__pool *pool, struct vc_ring_request *req, int64_
 
 /* The worker's part */
 
-/* @flags: RWF_NOWAIT or 0. */
-static ssize_t move(const struct vc_ring_request *req, int fd, bool is_stream, int flags)
-{
-	bool is_single = req->op == VC_RING_READ || req->op == VC_RING_WRITE;
-	struct iovec one = { .iov_base = req->buf, .iov_len = req->len };
-	const struct iovec *iov = is_single ? &one : req->iov;
-	int nr = is_single ? 1 : (int)req->len;
-	off_t off = is_stream ? -1 : (off_t)req->off; /* -1: no position */
-
-	if (req->op == VC_RING_READ || req->op == VC_RING_READV)
-		return preadv2(fd, iov, nr, off, flags);
-	return pwritev2(fd, iov, nr, off, flags | (req->flags & VC_RING_DSYNC ? RWF_DSYNC : 0));
-}
-
-static int64_t perform(const struct vc_ring_request *req, int fd, bool is_stream)
-{
-	ssize_t n;
-
-	do {
-		switch (req->op) {
-		case VC_RING_FSYNC:
-			n = fsync(fd);
-			break;
-		case VC_RING_FDATASYNC:
-			n = fdatasync(fd);
-			break;
-		case VC_RING_FALLOCATE:
-			n = fallocate(fd, (int)req->arg, (off_t)req->off, (off_t)req->size_bytes);
-			break;
-		default:
-			n = move(req, fd, is_stream, 0);
-		}
-	} while (n < 0 && errno == EINTR);
-	return n < 0 ? -errno : n;
-}
-
-/* What a request that has succeeded in full returns. */
-static int64_t full_result(const struct vc_ring_request *req)
-{
-	int64_t sum = 0;
-
-	switch (req->op) {
-	case VC_RING_READ:
-	case VC_RING_WRITE:
-		return req->len;
-	case VC_RING_READV:
-	case VC_RING_WRITEV:
-		for (uint32_t i = 0; i < req->len; i++)
-			sum += (int64_t)req->iov[i].iov_len;
-		return sum;
-	default:
-		return 0;
-	}
-}
-
 static void perform_chain(struct vc__pool *pool, struct vc_ring_request *req)
 {
 	bool is_failed = false;
@@ -109,9 +54,9 @@ static void perform_chain(struct vc__pool *pool, struct vc_ring_request *req)
 		struct vc_ring_request *then = req->then; /* the user's again once it is pushed */
 		int fd = (int)(req->ring_time[0] >> 1);
 		bool is_stream = req->ring_time[0] & 1;
-		int64_t res = is_failed ? -ECANCELED : perform(req, fd, is_stream);
+		int64_t res = is_failed ? -ECANCELED : vc__ring_perform(req, fd, is_stream);
 
-		is_failed = is_failed || (then && res != full_result(req));
+		is_failed = is_failed || (then && res != vc__ring_full_result(req));
 		push_done(pool, req, res);
 		req = then;
 	}
@@ -209,10 +154,10 @@ static int pool_open(struct vc_ring *ring, const struct vc_ring_config *cfg)
 	pool->has_jobs = (pthread_cond_t)PTHREAD_COND_INITIALIZER;
 	pool->workers = calloc(cfg->nr_workers, sizeof(*pool->workers));
 	pool->files = calloc(ring->nr_files, sizeof(*pool->files));
+	for (uint32_t i = 0; pool->files && i < ring->nr_files; i++)
+		pool->files[i].fd = -1;
 	if (!pool->workers || !pool->files)
 		return vc_error_set(-ENOMEM, "io", cfg->name, "no memory for worker threads");
-	for (uint32_t i = 0; i < ring->nr_files; i++)
-		pool->files[i].fd = -1;
 	r = open_fds(pool);
 	if (r < 0)
 		return vc_error_set(r, "io", cfg->name, "no descriptors for worker threads: %s",
@@ -318,16 +263,6 @@ static uint32_t events_of(const struct vc_ring_request *req)
 	       (req->op == VC_RING_READ || req->op == VC_RING_READV ? EPOLLIN : EPOLLOUT);
 }
 
-/* A read or write of a file that is ready, on the ring's thread: must not block even so. */
-static int64_t move_ready(const struct vc_ring_request *req, int fd, bool is_stream)
-{
-	ssize_t n = move(req, fd, is_stream, RWF_NOWAIT);
-
-	if (n < 0 && errno == EOPNOTSUPP) /* a tap: moves one whole frame, or says -EAGAIN */
-		return perform(req, fd, is_stream);
-	return n < 0 ? -errno : n;
-}
-
 /* epoll has one entry for a descriptor, so each gets its own. */
 static void start_watch(struct vc__pool *pool, struct vc_ring_request *req)
 {
@@ -346,7 +281,7 @@ static void start_watch(struct vc__pool *pool, struct vc_ring_request *req)
 	req->ring_time[0] = -1;
 	/* A regular file is always ready, and epoll does not take it. */
 	if (r == -EPERM && req->op != VC_RING_POLL)
-		r = (int)perform(req, pool->files[req->file].fd, false);
+		r = (int)vc__ring_perform(req, pool->files[req->file].fd, false);
 	push_done(pool, req, r);
 }
 
@@ -523,7 +458,7 @@ static void reap_event(struct vc_ring *ring, const struct epoll_event *ev)
 		return;
 	}
 	file = &pool->files[req->file];
-	res = move_ready(req, (int)req->ring_time[0], file->is_stream);
+	res = vc__ring_perform_ready(req, (int)req->ring_time[0], file->is_stream);
 	if (res == -EAGAIN) {
 		again.events = events_of(req);
 		if (epoll_ctl(pool->epoll_fd, EPOLL_CTL_MOD, (int)req->ring_time[0], &again) == 0)

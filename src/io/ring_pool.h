@@ -36,4 +36,11 @@ struct vc__pool {
 	int done_fd;
 };
 
+/* ring_perform.c: a request by blocking system calls; its result, or -errno. */
+int64_t vc__ring_perform(const struct vc_ring_request *req, int fd, bool is_stream);
+/* One that may wait, whose file is ready: never blocks, may answer -EAGAIN. */
+int64_t vc__ring_perform_ready(const struct vc_ring_request *req, int fd, bool is_stream);
+/* What it returns when it has succeeded in full. */
+int64_t vc__ring_full_result(const struct vc_ring_request *req);
+
 #endif /* VC_RING_POOL_H */

@@ -22,7 +22,15 @@ foreach(mode workers sqpoll iopoll)
   endforeach()
 endforeach()
 # Looks behind the ring, at its io_uring.
-vc_add_unit_test(test_ring_uring LAYERS io LIBS pthread uring)
+vc_add_unit_test(test_ring_uring LAYERS io LIBS pthread uring
+  WRAP malloc calloc realloc pthread_mutex_lock)
+# The oldest kernel that is supported.
+if(NOT VC_SANITIZE AND NOT VC_COVERAGE)
+  foreach(test ring_queue ring_uring ring_pool)
+    vc_register_test(lab.io.test_${test} LABELS lab TIMEOUT 600 LONG SERIAL
+      COMMAND ${PROJECT_SOURCE_DIR}/tests/lab/lab kvm $<TARGET_FILE:test_${test}>)
+  endforeach()
+endif()
 vc_add_unit_test(test_block_queue LAYERS io)
 vc_add_unit_test(test_blk_lock LAYERS io)
 vc_add_unit_test(test_blk_open LAYERS io)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Worker threads in place of an io_uring: chosen when the kernel forbids that, and what is theirs
- * alone. What both engines do is in test_ring_*.workers.
+ * alone. What both engines do is in test_ring_*.workers. Also covers: ring_perform.c
  */
 #include "ring_fixture.h"
 

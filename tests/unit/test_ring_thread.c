@@ -152,6 +152,81 @@ static void made_by_the_hook(void **state)
 	vc_ring_put(ring);
 }
 
+/* A user of a ring among others: reads its part of the file over and over, then tells. */
+struct user {
+	struct vc_ring_task begin;
+	struct vc_ring_request req;
+	struct vc_ring *ring;
+	int done_fd;
+	unsigned int nr_left;
+	uint8_t want, buf[512];
+};
+
+static void user_read(struct vc_ring_request *req, int res)
+{
+	struct user *user = vc_container_of(req, struct user, req);
+
+	assert_true(vc_ring_is_current(user->ring));
+	assert_int_equal(res, sizeof(user->buf));
+	assert_int_equal(user->buf[0], user->want);
+	assert_int_equal(user->buf[sizeof(user->buf) - 1], user->want);
+	memset(user->buf, 0, sizeof(user->buf));
+	if (--user->nr_left > 0)
+		assert_result(vc_ring_submit(user->ring, req), 0);
+	else
+		assert_int_equal(eventfd_write(user->done_fd, 1), 0);
+}
+
+static void user_begin(struct vc_ring_task *task)
+{
+	struct user *user = vc_container_of(task, struct user, begin);
+
+	assert_result(vc_ring_submit(user->ring, &user->req), 0);
+}
+
+/* Seven users over three rings, each with a thread of its own. */
+static void users_over_rings(void **state)
+{
+	enum { NR_USERS = 7, NR_RINGS = 3 };
+	static struct user users[NR_USERS];
+	struct vc_ring *rings[NR_RINGS];
+	int fd = memory_file(NR_USERS * 512), done_fd = eventfd(0, EFD_CLOEXEC | EFD_SEMAPHORE);
+	eventfd_t count;
+
+	(void)state;
+	for (unsigned int i = 0; i < NR_RINGS; i++)
+		rings[i] = ring_new((struct vc_ring_config){ .depth = 2 });
+	for (unsigned int i = 0; i < NR_USERS; i++) {
+		struct user *user = &users[i];
+		uint8_t text[512];
+
+		*user = (struct user){ .begin.run = user_begin,
+				       .ring = vc_ring_get(rings[i % NR_RINGS]),
+				       .done_fd = done_fd,
+				       .nr_left = 1000,
+				       .want = (uint8_t)(i + 1) };
+		user->req.done = user_read;
+		user->req.op = VC_RING_READ;
+		user->req.file = file_of(user->ring, fd);
+		user->req.buf = user->buf;
+		user->req.len = sizeof(user->buf);
+		user->req.off = i * sizeof(user->buf);
+		memset(text, user->want, sizeof(text));
+		assert_int_equal(pwrite(fd, text, sizeof(text), (off_t)user->req.off), 512);
+		assert_result(vc_ring_post(user->ring, &user->begin), 0);
+	}
+	for (unsigned int i = 0; i < NR_RINGS; i++)
+		assert_result(vc_ring_start(rings[i]), 0);
+	for (unsigned int i = 0; i < NR_USERS; i++)
+		assert_int_equal(eventfd_read(done_fd, &count), 0);
+	for (unsigned int i = 0; i < NR_USERS; i++)
+		vc_ring_put(users[i].ring);
+	for (unsigned int i = 0; i < NR_RINGS; i++)
+		vc_ring_put(rings[i]);
+	close(done_fd);
+	close(fd);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -159,6 +234,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(put_joins),
 		cmocka_unit_test(no_such_cpu),
 		cmocka_unit_test(made_by_the_hook),
+		cmocka_unit_test(users_over_rings),
 		/* the last: liburing's munmap(2) is not seen by the thread sanitizer, which would
 		 * hold another ring at the same place for that of the thread nobody joins */
 		cmocka_unit_test(put_on_the_ring),

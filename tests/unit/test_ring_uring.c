@@ -8,6 +8,40 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+static unsigned int nr_allocations, nr_locks;
+
+void *__real_malloc(size_t len);
+void *__wrap_malloc(size_t len);
+void *__wrap_malloc(size_t len)
+{
+	nr_allocations++;
+	return __real_malloc(len);
+}
+
+void *__real_calloc(size_t nr, size_t len);
+void *__wrap_calloc(size_t nr, size_t len);
+void *__wrap_calloc(size_t nr, size_t len)
+{
+	nr_allocations++;
+	return __real_calloc(nr, len);
+}
+
+void *__real_realloc(void *p, size_t len);
+void *__wrap_realloc(void *p, size_t len);
+void *__wrap_realloc(void *p, size_t len)
+{
+	nr_allocations++;
+	return __real_realloc(p, len);
+}
+
+int __real_pthread_mutex_lock(pthread_mutex_t *lock);
+int __wrap_pthread_mutex_lock(pthread_mutex_t *lock);
+int __wrap_pthread_mutex_lock(pthread_mutex_t *lock)
+{
+	nr_locks++;
+	return __real_pthread_mutex_lock(lock);
+}
+
 static struct traced raw;
 
 /* A place in the queue, as code would take it that got hold of the ring's memory. */
@@ -114,6 +148,34 @@ static void registrations_are_refused(void **state)
 	close(fd);
 }
 
+/* The kernel ends a poll whose event finds the completion queue full: the ring sets it up again. */
+static void full_queue_ends_no_poll(void **state)
+{
+	struct vc_ring *ring = ring_here((struct vc_ring_config){ 0 });
+	struct io_uring *u = &((struct vc__uring *)ring->engine_data)->ring;
+	int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	struct traced t = an_op(VC_RING_POLL, file_of(ring, fd));
+
+	(void)state;
+	t.req.arg = POLLIN;
+	assert_result(vc_ring_submit(ring, &t.req), 0);
+	assert_result(vc_ring_step(ring, 0), 0);
+	for (unsigned int i = 0; i < 1000; i++) { /* nobody takes the completions */
+		assert_int_equal(eventfd_write(fd, 1), 0);
+		assert_true(io_uring_submit_and_get_events(u) >= -EBUSY);
+	}
+	assert_true(io_uring_cq_ready(u) >= 512);
+	while (vc_ring_step(ring, 0) > 0)
+		;
+	assert_true(info_of(ring).nr_rearmed > 0);
+	t.nr_done = 0;
+	assert_int_equal(eventfd_write(fd, 1), 0);
+	step_past(ring, &t, 1);
+	assert_int_equal(t.res, POLLIN);
+	ring_end(ring);
+	close(fd);
+}
+
 /* The kernel itself keeps other threads out where it can. */
 static void *enter_it(void *opaque)
 {
@@ -159,14 +221,20 @@ static uint64_t enters_of_batches(struct vc_ring *ring, uint32_t file)
 	return info_of(ring).nr_enters - before;
 }
 
-/* One system call a batch, not one a request. */
+/* One system call a batch, not one a request; no allocation and no lock at all. */
 static void enters_are_few(void **state)
 {
 	struct vc_ring *ring = ring_here((struct vc_ring_config){ .depth = 32 });
 	int fd = memory_file(4096);
 
+	uint32_t file = file_of(ring, fd);
+
 	(void)state;
-	assert_true(enters_of_batches(ring, file_of(ring, fd)) < 32 * 100 / 4);
+	assert_true(nr_allocations > 0); /* the ring: they are counted */
+	nr_allocations = nr_locks = 0;
+	assert_true(enters_of_batches(ring, file) < 32 * 100 / 4);
+	assert_int_equal(nr_allocations, 0);
+	assert_int_equal(nr_locks, 0);
 	ring_end(ring);
 	close(fd);
 }
@@ -271,6 +339,7 @@ int main(void)
 		cmocka_unit_test(other_operations_are_refused),
 		cmocka_unit_test(other_files_are_refused),
 		cmocka_unit_test(registrations_are_refused),
+		cmocka_unit_test(full_queue_ends_no_poll),
 		cmocka_unit_test(one_issuer),
 		cmocka_unit_test(enters_are_few),
 		cmocka_unit_test(sqpoll_submits_alone),
