@@ -109,7 +109,8 @@ struct vc_block_request {
  * have it open for writing.
  * @cfg: copied; see struct vc_block_config.
  * @ret_block: the end, owned by the caller; untouched on failure.
- * Context: control thread; may block in open(2), and a little in looking who holds a lock.
+ * Context: control thread; may block in open(2), and up to 2 seconds for what a killed process still
+ *          has under way.
  * Returns: 0, or -EINVAL (fields; size no multiple of block_size, or 0), -E2BIG (newer fields),
  *          -ENOENT, -EACCES, -EROFS (writing, not is_readonly), -EISDIR, -ENOTBLK (a pipe, socket,
  *          terminal), -EBADF (fd, or its mode), -EBUSY (in use: by whom, where it can be known),

@@ -64,6 +64,9 @@ static int file_resize(void *end, uint64_t size_bytes, uint64_t *ret_size_bytes)
 				    "a block device has the size it has");
 	if (size_bytes != 0 && ftruncate(file->facts.fd, (off_t)size_bytes) < 0)
 		r = -errno;
+	/* There no flush will come that made it durable. */
+	if (r == 0 && file->cache == VC_BLOCK_WRITETHROUGH && fdatasync(file->facts.fd) < 0)
+		r = -errno;
 	if (r == 0)
 		r = vc__blk_size(file->facts.fd, file->facts.is_device, &size);
 	if (r < 0)

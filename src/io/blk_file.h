@@ -27,7 +27,10 @@ int vc__blk_open(const struct vc_block_config *cfg, struct vc__blk_facts *ret_fa
 /* The size of an open file or block device. */
 int vc__blk_size(int fd, bool is_device, uint64_t *ret_size_bytes);
 
-/* blk_lock.c: fails with -EBUSY, naming the holder; @name is for the message. */
+/*
+ * blk_lock.c: fails with -EBUSY, naming the holder; or, without a message, with -EOWNERDEAD: it is
+ * held, and no process that can be looked at holds it. @name is for messages.
+ */
 int vc__blk_lock(int fd, bool is_write, const char *name);
 void vc__blk_unlock(int fd);
 

@@ -364,7 +364,6 @@ void vc__blk_file_submit(void *opaque, struct vc_block_request *req)
 	struct vc__blk_file *file = lane->file;
 
 	req->io.done = io_done;
-	req->end_data[0] = NULL;
 	if (req->op == VC_BLOCK_FLUSH) {
 		flush(req);
 		return;

@@ -149,9 +149,11 @@ static int refuse(int fd, int err, bool is_write, const char *name)
 				    "cannot be locked there: %s; is_shared goes without",
 				    strerrordesc_np(-err));
 	vc__blk_holder(fd, holder, sizeof(holder));
+	if (!holder[0])
+		return -EOWNERDEAD;
 	return vc_error_set(-EBUSY, "io", name, "cannot be opened for %s: it is in use%s%s",
 			    is_write ? "writing" : "reading", is_write ? "" : " for writing",
-			    holder[0] ? holder : " by another program");
+			    holder);
 }
 
 static int take(int fd, short type, const struct byte_range *ranges, size_t nr)

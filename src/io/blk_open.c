@@ -13,14 +13,20 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <time.h>
 
 #define SECTOR	  512u
 #define ALIGN_MAX 4096u
+
+/* How long locks that nobody seems to hold are waited for. */
+#define ORPHAN_MS 2000
+#define RETRY_MS  5
 
 static int check_fields(const struct vc_block_config *cfg)
 {
@@ -67,9 +73,10 @@ static int refuse_open(const struct vc_block_config *cfg, int err)
 		vc__blk_holder(fd, holder, sizeof(holder));
 		if (fd >= 0)
 			(void)close(fd);
+		if (!holder[0])
+			return -EOWNERDEAD;
 		return vc_error_set(err, "io", cfg->name,
-				    "cannot be opened for writing: it is mounted, or in use%s",
-				    holder[0] ? holder : " by another program");
+				    "cannot be opened for writing: it is in use%s", holder);
 	}
 	if (!cfg->is_readonly && (err == -EACCES || err == -EROFS || err == -EPERM))
 		return vc_error_set(err, "io", cfg->name,
@@ -298,14 +305,12 @@ static int examine(const struct vc_block_config *cfg, struct vc__blk_facts *fact
 	return r;
 }
 
-int vc__blk_open(const struct vc_block_config *cfg, struct vc__blk_facts *ret_facts)
+static int try_open(const struct vc_block_config *cfg, struct vc__blk_facts *ret_facts)
 {
 	struct vc__blk_facts facts = { .fd = cfg->fd };
 	vc_auto_close int opened = -EBADF;
-	int r = check_fields(cfg);
+	int r;
 
-	if (r < 0)
-		return r;
 	if (cfg->path) {
 		opened = open_path(cfg);
 		if (opened < 0)
@@ -323,4 +328,37 @@ int vc__blk_open(const struct vc_block_config *cfg, struct vc__blk_facts *ret_fa
 	(void)vc_take_fd(opened);
 	*ret_facts = facts;
 	return 0;
+}
+
+static int64_t now_ms(void)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/*
+ * The ring of a process that was killed keeps its files, and with them the locks, until what it had
+ * under way is done: rightly so, or those writes would meet the next user's. It takes milliseconds,
+ * and there is nothing that tells of its end.
+ */
+int vc__blk_open(const struct vc_block_config *cfg, struct vc__blk_facts *ret_facts)
+{
+	int64_t until = now_ms() + ORPHAN_MS;
+	int r = check_fields(cfg);
+
+	if (r < 0)
+		return r;
+	r = try_open(cfg, ret_facts);
+	while (r == -EOWNERDEAD && now_ms() < until) {
+		(void)poll(NULL, 0, RETRY_MS);
+		r = try_open(cfg, ret_facts);
+	}
+	if (r != -EOWNERDEAD)
+		return r;
+	return vc_error_set(-EBUSY, "io", cfg->name,
+			    "cannot be opened for %s: it is mounted or in use by a program that "
+			    "cannot be named",
+			    cfg->is_readonly ? "reading" : "writing");
 }

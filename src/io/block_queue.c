@@ -279,6 +279,7 @@ int vc_block_submit(struct vc_block_queue *queue, struct vc_block_request *req)
 	req->end_idx = 0;
 	req->end_step = req->end_tries = 0;
 	req->end_flags = 0;
+	req->end_data[0] = req->end_data[1] = NULL;
 	queue->nr_in_flight++;
 	r = check(queue->block, req);
 	if (r < 0)
