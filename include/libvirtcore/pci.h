@@ -41,18 +41,16 @@ struct vc_pci_bar {
 };
 
 struct vc_pci_function_config {
-	size_t size; /* sizeof(struct vc_pci_function_config) */
-	struct vc_device
-		*dev;	    /* borrowed until destroy: usually the struct that owns the function */
-	uint16_t vendor_id; /* not 0xffff */
+	size_t size;	       /* sizeof(struct vc_pci_function_config) */
+	struct vc_device *dev; /* borrowed until destroy: what it is the PCI side of */
+	uint16_t vendor_id;    /* not 0xffff */
 	uint16_t device_id, subsystem_vendor_id, subsystem_id;
 	uint32_t class_code; /* 24 bits: class, subclass, interface */
 	uint8_t revision;
-	bool has_intx; /* INTA# */
+	bool has_intx;
 	struct vc_pci_bar bars[VC_PCI_BARS];
 	/* MSI-X: table and pending bits take vc_pci_msix_bytes() of a memory BAR */
-	uint32_t nr_vectors; /* 0 = none */
-	uint32_t msix_bar;
+	uint32_t nr_vectors, msix_bar;
 	uint64_t msix_off; /* multiple of 8 */
 };
 
@@ -107,9 +105,11 @@ VC_API int vc_pci_function_add_capability(struct vc_pci_function *function,
 struct vc_pci_doorbell {
 	size_t size;	/* sizeof(struct vc_pci_doorbell) */
 	uint32_t bar;	/* I/O or memory */
-	uint64_t off;	/* in the BAR */
 	uint32_t len;	/* bytes of the write: 1, 2, 4, 8; 0 = any (memory only) */
+	uint64_t off;	/* in the BAR */
 	bool has_match; /* only writes of `match` ring it */
+	bool has_fd;	/* `fd`, an eventfd of the caller's, is rung, borrowed until destroy */
+	int fd;
 	uint64_t match;
 };
 
@@ -119,8 +119,8 @@ struct vc_pci_doorbell {
  * @doorbell: copied. Such a write never reaches the device; it moves with the BAR, and is trapped
  *            where and while the hypervisor does not take it.
  * Context: control thread; does not block.
- * Returns: the eventfd, non-blocking, owned by the function, or -EINVAL, -E2BIG, -EEXIST (two that one
- *          write could ring), -EBUSY (in a bridge), -EMFILE, -ENOMEM.
+ * Returns: the eventfd, non-blocking, the function's if not the caller's, or -EINVAL, -E2BIG, -EEXIST
+ *          (two that one write could ring), -EBUSY (in a bridge), -EMFILE, -ENOMEM.
  * Spec: [KVM KVM_IOEVENTFD]   Since: 0.1
  */
 VC_API int vc_pci_function_add_doorbell(struct vc_pci_function *function,

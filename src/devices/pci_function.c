@@ -99,7 +99,8 @@ static void free_function(struct vc_pci_function *function)
 	size_t i;
 
 	for (i = 0; i < function->nr_doorbells; i++)
-		(void)close(function->doorbells[i].fd);
+		if (!function->doorbells[i].cfg.has_fd)
+			(void)close(function->doorbells[i].fd);
 	free(function->doorbells);
 	vc__msix_fini(&function->msix);
 	free(function);
@@ -176,6 +177,8 @@ static int check_doorbell(const struct vc_pci_function *function, const struct v
 				    "doorbell of %u bytes: 1, 2, 4, in memory 8, without a match 0 "
 				    "for any; a match has as many",
 				    d->len);
+	if (d->has_fd && d->fd < 0)
+		return vc_error_set(-EINVAL, "pci", function->dev->name, "no fd: %d", d->fd);
 	if (function->nr_doorbells == DOORBELLS_MAX)
 		return vc_error_set(-EINVAL, "pci", function->dev->name, "more than %u doorbells",
 				    DOORBELLS_MAX);
@@ -207,7 +210,7 @@ int vc_pci_function_add_doorbell(struct vc_pci_function *function,
 	if (!grown)
 		return vc_error_set(-ENOMEM, "pci", function->dev->name, "no memory");
 	function->doorbells = grown;
-	bell.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	bell.fd = bell.cfg.has_fd ? bell.cfg.fd : eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (bell.fd < 0)
 		return vc_error_set(-errno, "pci", function->dev->name, "no eventfd");
 	function->doorbells[function->nr_doorbells++] = bell;

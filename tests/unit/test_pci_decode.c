@@ -139,7 +139,7 @@ static void doorbells(void **state)
 	struct vc_pci_doorbell bell = { .size = sizeof(bell), .bar = 0, .off = 0x100, .len = 2 };
 	struct vc_pci_function_config cfg = usual_function();
 	struct tester *a = make_tester("a", &cfg), *b = make_tester("b", &cfg);
-	int fds[3], other;
+	int fds[3], other, own = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	struct rig rig;
 
 	(void)state;
@@ -149,7 +149,9 @@ static void doorbells(void **state)
 	bell.has_match = true;
 	bell.match = 7;
 	fds[1] = vc_pci_function_add_doorbell(a->pci, &bell);
-	bell = (struct vc_pci_doorbell){ .size = sizeof(bell), .bar = 2, .off = 8 };
+	bell = (struct vc_pci_doorbell){
+		.size = sizeof(bell), .bar = 2, .off = 8, .has_fd = true, .fd = own
+	};
 	fds[2] = vc_pci_function_add_doorbell(a->pci, &bell);
 	rig_make(&rig);
 	assert_result(vc_pci_bridge_attach(rig.bridge, a->pci, 1), 0);
@@ -189,6 +191,9 @@ static void doorbells(void **state)
 	assert_int_equal(rings(other), 0);
 	vc_device_destroy(&a->dev);
 	vc_device_destroy(&b->dev);
+	assert_int_equal(fds[2], own);
+	assert_int_equal(eventfd_write(own, 1), 0); /* still ours */
+	close(own);
 }
 
 /* The hypervisor takes no doorbell at a place that another one has: it is trapped there. */

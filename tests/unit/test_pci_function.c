@@ -133,6 +133,7 @@ static void refused_doorbells(void **state)
 		{ { .bar = 0, .off = UINT64_MAX, .len = 4 }, "BAR 0" },
 		{ { .bar = 2, .off = 0x1000, .len = 4 }, "0x1000" }, /* MSI-X is there */
 		{ { .bar = 2, .off = 0xffe, .len = 4 }, "0xffe" },
+		{ { .bar = 0, .len = 4, .has_fd = true, .fd = -1 }, "no fd" },
 		{ { .bar = 0, .len = 3 }, "3 bytes" },
 		{ { .bar = 0, .len = 16 }, "16 bytes" },
 		{ { .bar = 1, .len = 8 }, "8 bytes" },
