@@ -47,9 +47,10 @@ static void put64(const struct driver *d, uint64_t gpa, uint64_t value)
 	atomic_store_explicit((_Atomic uint64_t *)at(d, gpa), value, memory_order_relaxed);
 }
 
-static uint64_t align16(uint64_t v)
+/* Each part on cache lines of its own: what one side writes does not carry the other's along. */
+static uint64_t align_part(uint64_t v)
 {
-	return (v + 15) & ~UINT64_C(15);
+	return (v + 127) & ~UINT64_C(127);
 }
 
 /* The parts one behind the other; returns the end. */
@@ -58,9 +59,9 @@ static uint64_t place(const struct driver_config *cfg, struct driver *d)
 	uint64_t nr = cfg->nr;
 
 	d->desc = cfg->gpa;
-	d->drv = d->desc + 16 * nr;
-	d->dev = align16(d->drv + (cfg->is_packed ? 4 : 6 + 2 * nr));
-	d->tables = align16(d->dev + (cfg->is_packed ? 4 : 6 + 8 * nr));
+	d->drv = align_part(d->desc + 16 * nr);
+	d->dev = align_part(d->drv + (cfg->is_packed ? 4 : 6 + 2 * nr));
+	d->tables = align_part(d->dev + (cfg->is_packed ? 4 : 6 + 8 * nr));
 	return d->tables + 16 * nr * cfg->indirect;
 }
 
