@@ -7,7 +7,9 @@
 #include <libvirtcore/irq.h>
 #include <libvirtcore/platform.h>
 #include <libvirtcore/snapshot.h>
+#include <libvirtcore/ring.h>
 #include <libvirtcore/stream.h>
+#include <libvirtcore/virtio.h>
 #include <libvirtcore/virtq.h>
 
 #include <errno.h>
@@ -133,11 +135,93 @@ static void queue(void **state)
 	assert_true(fault_each(&fault) >= 4);
 }
 
+static uint64_t no_features(struct vc_virtio *v)
+{
+	(void)v;
+	return 0;
+}
+
+static bool no_kick(struct vc_virtio *v, uint32_t idx)
+{
+	(void)v;
+	(void)idx;
+	return true;
+}
+
+static int no_save(struct vc_virtio *v, struct vc_state_writer *writer)
+{
+	(void)v;
+	(void)writer;
+	return 0;
+}
+
+static int no_load(struct vc_virtio *v, struct vc_state_reader *reader)
+{
+	(void)v;
+	(void)reader;
+	return 0;
+}
+
+static const struct vc_virtio_ops nothing_ops = {
+	.type = "nothing",
+	.id = 1,
+	.features = no_features,
+	.kick = no_kick,
+	.save = no_save,
+	.load = no_load,
+	.destroy = vc_virtio_fini,
+};
+
+/* Its ring is there before and after. */
+static int make_virtio(void *opaque)
+{
+	struct vc_ring *ring = opaque;
+	struct vc_virtio_config cfg = {
+		.size = sizeof(cfg),
+		.name = "nothing",
+		.nr_queues = 2,
+		.rings = &ring,
+		.nr_rings = 1,
+	};
+	struct vc_irq *irq = NULL;
+	struct vc_mem *mem = NULL;
+	struct vc_virtio v;
+	int r = vc_mem_create(&mem);
+
+	if (r == 0)
+		r = vc_irq_create_ops(&irq_ops, NULL, 0, &irq);
+	cfg.mem = mem;
+	if (r == 0)
+		r = vc_virtio_init(&v, &nothing_ops, &cfg);
+	if (r == 0) {
+		r = vc_virtio_mmio_attach(&v, irq);
+		fault_may_survive();
+		vc_device_destroy(&v.dev);
+	}
+	vc_irq_destroy(irq);
+	vc_mem_destroy(mem);
+	return r;
+}
+
+static void virtio(void **state)
+{
+	struct vc_ring_config cfg = { .size = sizeof(cfg), .nr_workers = 1 };
+	struct fault_config fault = { .fn = make_virtio };
+	struct vc_ring *ring;
+
+	(void)state;
+	assert_result(vc_ring_create(&cfg, &ring), 0);
+	fault.opaque = ring;
+	assert_true(fault_each(&fault) >= 10);
+	vc_ring_put(ring);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(bus_and_devices),
 		cmocka_unit_test(queue),
+		cmocka_unit_test(virtio),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
