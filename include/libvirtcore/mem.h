@@ -33,6 +33,15 @@ VC_API int vc_mem_create(struct vc_mem **ret_mem);
 VC_API void vc_mem_destroy(struct vc_mem *mem);
 
 /**
+ * vc_mem_clear() - make a map empty and unfrozen again, for those who hold on to it.
+ * @mem: may be NULL; no slice may be out and no partition may use it.
+ * Context: control thread; may block while the kernel unmaps.
+ * Returns: nothing.
+ * Spec: none.   Since: 0.1
+ */
+VC_API void vc_mem_clear(struct vc_mem *mem);
+
+/**
  * vc_mem_map() - place a region at a guest-physical address.
  * @mem: not frozen.
  * @region: a reference is taken on success.

@@ -219,9 +219,9 @@ VC_API struct vc_vcpu *vc_vm_vcpu(const struct vc_vm *vm, uint32_t idx);
 
 /**
  * vc_vm_mem() - the guest-physical map, for slices.
- * @vm: BUILT or later.
+ * @vm: any state; the map is empty and not frozen in NEW, so devices can be made with it.
  * Context: any thread; does not block.
- * Returns: the map, borrowed until destroy, or NULL in NEW.
+ * Returns: the map, borrowed until destroy, or NULL without a VM.
  * Spec: none.   Since: 0.1
  */
 VC_API const struct vc_mem *vc_vm_mem(const struct vc_vm *vm);

@@ -30,7 +30,7 @@ int vc_mem_create(struct vc_mem **ret_mem)
 	return 0;
 }
 
-void vc_mem_destroy(struct vc_mem *mem)
+void vc_mem_clear(struct vc_mem *mem)
 {
 	if (!mem)
 		return;
@@ -42,6 +42,15 @@ void vc_mem_destroy(struct vc_mem *mem)
 		atomic_fetch_sub_explicit(&region->nr_maps, 1, memory_order_release);
 		vc_region_put(region);
 	}
+	mem->nr = 0;
+	mem->is_frozen = false;
+}
+
+void vc_mem_destroy(struct vc_mem *mem)
+{
+	if (!mem)
+		return;
+	vc_mem_clear(mem);
 	free(mem->entries);
 	free(mem);
 }

@@ -146,7 +146,8 @@ static int fill_new(struct vc_vm *vm)
 	if (vm->wake_fd < 0)
 		return vc_error_set(-errno, "vm", vm->name,
 				    "no eventfd for the polling thread: %m");
-	return vc__events_init(vm);
+	r = vc_mem_create(&vm->mem);
+	return r < 0 ? r : vc__events_init(vm);
 }
 
 int vc_vm_create(struct vc_host *host, const struct vc_vm_config *cfg, struct vc_vm **ret_vm)
@@ -185,10 +186,22 @@ static void wait_loops_empty(struct vc_vm *vm)
 	pthread_mutex_unlock(&vm->lock);
 }
 
+/* Before guest memory and the partition go, in which the devices may still be at work. */
+static void free_devices(struct vc_vm *vm)
+{
+	size_t nr_kept = 0;
+
+	for (size_t i = 0; i < vm->nr_devices; i++) {
+		if (vm->devices[i].is_built) /* unbuild destroys it */
+			vm->devices[nr_kept++] = vm->devices[i];
+		else
+			vc_device_destroy(vm->devices[i].dev);
+	}
+	vm->nr_devices = nr_kept;
+}
+
 static void free_config(struct vc_vm *vm)
 {
-	for (size_t i = 0; i < vm->nr_devices; i++)
-		vc_device_destroy(vm->devices[i].dev);
 	for (size_t i = 0; i < VC__VM_IRQS; i++)
 		vc_irq_destroy(vm->irqs[i].handle);
 	for (size_t i = 0; i < vm->nr_rams; i++) {
@@ -222,9 +235,12 @@ void vc_vm_destroy(struct vc_vm *vm)
 		(void)vc_vm_stop(vm);
 		wait_loops_empty(vm);
 		vc__runner_join(vm);
+		free_devices(vm);
 		vc__vm_unbuild(vm);
 	}
+	free_devices(vm);
 	free_config(vm);
+	vc_mem_destroy(vm->mem);
 	vc__events_fini(vm);
 	if (vm->wake_fd >= 0)
 		close(vm->wake_fd);

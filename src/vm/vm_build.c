@@ -71,7 +71,7 @@ static int map_range(struct vc_vm *vm, const struct vc__layout_range *range)
 
 static int build_mem(struct vc_vm *vm, const struct vc__layout *layout)
 {
-	int r = vc_mem_create(&vm->mem);
+	int r = 0;
 
 	for (size_t i = 0; i < layout->nr_ranges && r == 0; i++)
 		r = map_range(vm, &layout->ranges[i]);
@@ -285,7 +285,6 @@ void vc__vm_unbuild(struct vc_vm *vm)
 	vm->model = NULL;
 	vc_partition_destroy(vm->partition);
 	vm->partition = NULL;
-	vc_mem_destroy(vm->mem);
-	vm->mem = NULL;
+	vc_mem_clear(vm->mem);
 	vc__vm_shape_fini(&vm->shape);
 }

@@ -123,10 +123,10 @@ struct vc_vm {
 	struct vc_boot_config boot;
 	char *boot_strings[3]; /* kernel path, initrd path, command line */
 	bool has_boot;
+	struct vc_mem *mem;	     /* empty until it is built, because devices are made with it */
 	struct vc__boot_files files; /* open from build on when a reset loads again */
 
 	/* built */
-	struct vc_mem *mem;
 	struct vc_partition *partition;
 	struct vc_cpu_model *model;
 	struct vc__vm_cpu *cpus;

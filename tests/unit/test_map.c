@@ -227,6 +227,27 @@ static void freeze(void **state)
 	vc_mem_destroy(mem);
 }
 
+/* Empty and open again, and the region is let go. */
+static void clear(void **state)
+{
+	struct vc_region *region = make_region("ram", KIB(4), 0);
+	struct vc_mem_range range = { .size = sizeof(range) };
+	struct vc_mem *mem;
+
+	(void)state;
+	assert_result(vc_mem_create(&mem), 0);
+	for (int i = 0; i < 2; i++) {
+		assert_result(vc_mem_map(mem, region, MIB(1), 0), 0);
+		assert_result(vc_mem_freeze(mem), 0);
+		assert_result(vc_mem_dirty_start(mem), 0);
+		vc_mem_clear(mem);
+		assert_int_equal(vc_mem_range(mem, 0, &range), -ENOENT);
+	}
+	vc_mem_clear(NULL);
+	vc_region_put(region);
+	vc_mem_destroy(mem);
+}
+
 static void bad_arguments(void **state)
 {
 	struct vc_mem *mem = make_map();
@@ -260,6 +281,7 @@ int main(void)
 		cmocka_unit_test(references),
 		cmocka_unit_test(find),
 		cmocka_unit_test(freeze),
+		cmocka_unit_test(clear),
 		cmocka_unit_test(bad_arguments),
 	};
 

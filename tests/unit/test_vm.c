@@ -127,10 +127,13 @@ static void ram_and_regions(void **state)
 	/* The VM has a reference of its own. */
 	vc_region_put(region);
 	assert_result(vc_vm_add_ram(f.vm, &ram, 0), 0);
-	assert_null(vc_vm_mem(f.vm));
+	struct vc_mem_range range = { .size = sizeof(range) };
+	const struct vc_mem *mem = vc_vm_mem(f.vm);
+	assert_result(vc_mem_range(mem, 0, &range), -ENOENT);
 	assert_null(vc_vm_partition(f.vm));
 	assert_null(vc_vm_vcpu(f.vm, 0));
 	assert_result(vc_vm_build(f.vm), 0);
+	assert_ptr_equal(vc_vm_mem(f.vm), mem); /* what a device was made with */
 	struct vc_slice slice;
 	assert_result(vc_slice_get(vc_vm_mem(f.vm), 0xfe000000, 4096, VC_PERM_READ, &slice), 0);
 	vc_slice_put(&slice);

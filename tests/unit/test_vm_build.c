@@ -6,6 +6,7 @@ static void fails_and_is_mended(void **state)
 {
 	struct vc_vm_config cfg = basic_config();
 	struct vc_boot_config boot = { .size = sizeof(boot), .kernel.path = "/nonexistent" };
+	struct vc_mem_range range = { .size = sizeof(range) };
 	struct fixture f;
 
 	(void)state;
@@ -15,7 +16,7 @@ static void fails_and_is_mended(void **state)
 	for (int i = 0; i < 2; i++) {
 		assert_refused(vc_vm_build(f.vm), -ENOENT, "/nonexistent");
 		assert_int_equal(vc_vm_get_state(f.vm), VC_VM_NEW);
-		assert_null(vc_vm_mem(f.vm));
+		assert_result(vc_mem_range(vc_vm_mem(f.vm), 0, &range), -ENOENT);
 		assert_null(vc_vm_partition(f.vm));
 		assert_null(vc_vm_vcpu(f.vm, 0));
 	}
