@@ -154,6 +154,21 @@ VC_API int vc_region_discard(struct vc_region *region, uint64_t off, uint64_t le
  */
 VC_API int vc_region_fd(const struct vc_region *region);
 
+/**
+ * vc_region_pin() - hand a region's memory to what pins its pages: fixed buffers of a ring, VFIO.
+ * @region: with VC_REGION_PINNED, which keeps all away that takes pages back; must stay until what
+ *          pins it has let go. The memory is no way around slices: a lint keeps this call to the
+ *          assembly of a machine.
+ * @pin: called once with the whole region before this returns: vc_ring_add_memory() or the like.
+ * @opaque: given to @pin.
+ * Context: control thread; blocks as @pin does.
+ * Returns: what @pin returned, or -EINVAL (NULL), -EBUSY (not PINNED: named in the message),
+ *          -EOPNOTSUPP (foreign memory cannot be pinned).
+ * Spec: none.   Since: 0.1
+ */
+VC_API int vc_region_pin(struct vc_region *region,
+			 int (*pin)(void *opaque, void *hva, uint64_t len_bytes), void *opaque);
+
 /* What the host has, by NUMA node. */
 struct vc_numa_node {
 	uint32_t id;

@@ -198,6 +198,7 @@ struct vc_ring_info {
 	uint64_t nr_backlogged; /* requests that had to wait in line */
 	uint64_t nr_rearmed;	/* polls that the kernel ended and the ring set up again */
 	uint64_t nr_tasks;	/* posts run */
+	uint64_t nr_fixed;	/* requests with a buffer in memory of vc_ring_add_memory() */
 	uint32_t nr_in_flight;	/* requests now in the kernel or with workers */
 };
 

@@ -25,8 +25,9 @@ enum vc_ring_op {
 	VC_RING_FSYNC = 5,     /* result 0 */
 	VC_RING_FDATASYNC = 6, /* result 0 */
 	VC_RING_FALLOCATE = 7, /* arg = mode, off, size_bytes; result 0 */
-	/* arg = poll(2) events; until cancelled: result > 0 = events, told at each new one (edge:
-	 * what stays ready is not told again; an eventfd need not be read); < 0 = this was the last */
+	/* arg = poll(2) events; until cancelled: result > 0 = events, told at each new one, now
+	 * and then twice (edge: what stays ready is not told for ever; an eventfd need not be read);
+	 * < 0 = this was the last */
 	VC_RING_POLL = 8,
 	VC_RING_TIMER = 9, /* off = nanoseconds; result 0 when the time has come */
 };
@@ -95,6 +96,22 @@ VC_API int vc_ring_add_file(struct vc_ring *ring, int fd, uint32_t flags, uint32
  * Spec: none.   Since: 0.1
  */
 VC_API int vc_ring_remove_file(struct vc_ring *ring, uint32_t file);
+
+/**
+ * vc_ring_add_memory() - register memory as fixed buffers: its pages stay pinned, and requests READ and
+ * WRITE whose buffer lies in it spare the kernel the work of finding them. A gain of 5 to 10 % for
+ * small requests at the price of memory that cannot be given back; not the default anywhere.
+ * @ring: no thread has attached. Worker threads have no use for it: nothing happens, 0.
+ * @base: populated memory that stays mapped until the last vc_ring_put(); a guest's: vc_region_pin().
+ * @len_bytes: its length; registered in pieces of at most 1 GiB.
+ * Context: control thread; blocks while the kernel pins.
+ * Returns: 0, or -EINVAL (NULL, length, a thread has attached), -EEXIST (overlaps memory added
+ *          before), -ENOSPC (more than 256 pieces), -ENOMEM (RLIMIT_MEMLOCK), -EOPNOTSUPP (memory
+ *          that the kernel cannot pin: of a file), or what else the kernel says; on failure the ring
+ *          is only fit to be put.
+ * Spec: [io_uring_register(2) BUFFERS_UPDATE]   Since: 0.1
+ */
+VC_API int vc_ring_add_memory(struct vc_ring *ring, void *base, uint64_t len_bytes);
 
 /**
  * vc_ring_submit() - take a request and those linked to it; they go out with the next batch.

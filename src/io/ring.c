@@ -308,6 +308,7 @@ int vc_ring_get_info(const struct vc_ring *ring, struct vc_ring_info *ret_info)
 		COUNTER(nr_backlogged),
 		COUNTER(nr_rearmed),
 		COUNTER(nr_tasks),
+		COUNTER(nr_fixed),
 		COUNTER(nr_in_flight),
 #undef COUNTER
 	};

@@ -49,6 +49,8 @@ struct vc__ring_engine {
 	int (*attach)(struct vc_ring *ring);
 	/* @fd -1 = clears the slot. */
 	int (*set_file)(struct vc_ring *ring, uint32_t file, int fd);
+	/* Optional: pins memory, in pieces of at most @piece_bytes. */
+	int (*add_memory)(struct vc_ring *ring, uint8_t *base, uint64_t len, uint64_t piece_bytes);
 	/* Takes a whole chain, or answers false: no room before the next enter(). */
 	bool (*start)(struct vc_ring *ring, struct vc_ring_request *req, uint32_t nr);
 	/* Asks for the end of a request that it has; false: no room before the next enter(). */
@@ -66,7 +68,8 @@ struct vc__ring_engine {
 
 /* Written by the ring's thread, read by any: relaxed. */
 struct vc__ring_counters {
-	_Atomic uint64_t nr_enters, nr_submitted, nr_completed, nr_backlogged, nr_rearmed, nr_tasks;
+	_Atomic uint64_t nr_enters, nr_submitted, nr_completed, nr_backlogged, nr_rearmed, nr_tasks,
+		nr_fixed;
 	_Atomic uint32_t nr_in_flight;
 };
 

@@ -108,6 +108,8 @@ struct allowed {
 static const struct allowed main_ops[] = {
 	{ VC_RING_READ, IORING_OP_READ },
 	{ VC_RING_WRITE, IORING_OP_WRITE },
+	{ VC_RING_READ, IORING_OP_READ_FIXED }, /* names registered memory only */
+	{ VC_RING_WRITE, IORING_OP_WRITE_FIXED },
 	{ VC_RING_READV, IORING_OP_READV },
 	{ VC_RING_WRITEV, IORING_OP_WRITEV },
 	{ VC_RING_FSYNC, IORING_OP_FSYNC },
@@ -118,7 +120,7 @@ static const struct allowed main_ops[] = {
 	{ 0, IORING_OP_ASYNC_CANCEL },
 };
 #define NR_MAIN_OPS   (sizeof(main_ops) / sizeof(main_ops[0]))
-#define NR_POLLED_OPS 4u /* the first: what a device can be polled for */
+#define NR_POLLED_OPS 6u /* the first: what a device can be polled for */
 
 static int restrict_to(const struct vc_ring *ring, struct io_uring *u, size_t nr_ops)
 {

@@ -51,6 +51,8 @@ static void uring_close(struct vc_ring *ring)
 		io_uring_queue_exit(&u->polled);
 	if (u && u->ring.ring_fd >= 0)
 		io_uring_queue_exit(&u->ring);
+	if (u)
+		free(u->pieces);
 	free(u);
 }
 
@@ -98,7 +100,24 @@ static void prepare_timer(struct io_uring_sqe *sqe, struct vc_ring_request *req)
 	io_uring_prep_timeout(sqe, ts, 0, is_absolute ? IORING_TIMEOUT_ABS : 0);
 }
 
-static void prepare(struct io_uring_sqe *sqe, struct vc_ring_request *req)
+/* With its buffer in registered memory a request differs in these two fields only. */
+static void prepare_fixed(struct vc_ring *ring, struct io_uring_sqe *sqe,
+			  const struct vc_ring_request *req, uint8_t opcode)
+{
+	const struct vc__uring *u = uring_of(ring);
+	const struct vc__piece *piece;
+
+	if (u->nr_pieces == 0)
+		return;
+	piece = vc__uring_piece(u, req->buf, req->len);
+	if (!piece)
+		return;
+	sqe->opcode = opcode;
+	sqe->buf_index = piece->buf_idx;
+	vc__ring_count(&ring->counters.nr_fixed, 1);
+}
+
+static void prepare(struct vc_ring *ring, struct io_uring_sqe *sqe, struct vc_ring_request *req)
 {
 	int rw_flags = req->flags & VC_RING_DSYNC ? RWF_DSYNC : 0;
 	int file = (int)req->file;
@@ -106,9 +125,11 @@ static void prepare(struct io_uring_sqe *sqe, struct vc_ring_request *req)
 	switch ((enum vc_ring_op)req->op) {
 	case VC_RING_READ:
 		io_uring_prep_read(sqe, file, req->buf, req->len, req->off);
+		prepare_fixed(ring, sqe, req, IORING_OP_READ_FIXED);
 		break;
 	case VC_RING_WRITE:
 		io_uring_prep_write(sqe, file, req->buf, req->len, req->off);
+		prepare_fixed(ring, sqe, req, IORING_OP_WRITE_FIXED);
 		sqe->rw_flags = rw_flags;
 		break;
 	case VC_RING_READV:
@@ -155,7 +176,7 @@ static bool uring_start(struct vc_ring *ring, struct vc_ring_request *req, uint3
 	if (io_uring_sq_space_left(queue) < nr)
 		return false;
 	for (; req; req = req->then)
-		prepare(io_uring_get_sqe(queue), req);
+		prepare(ring, io_uring_get_sqe(queue), req);
 	u->nr_polled += has_polled;
 	return true;
 }
@@ -310,6 +331,7 @@ const struct vc__ring_engine vc__ring_uring = {
 	.open = uring_open,
 	.attach = uring_attach,
 	.set_file = uring_set_file,
+	.add_memory = vc__uring_add_memory,
 	.start = uring_start,
 	.cancel = uring_cancel,
 	.enter = uring_enter,

@@ -329,6 +329,20 @@ int vc_region_discard(struct vc_region *region, uint64_t off, uint64_t len_bytes
 	return 0;
 }
 
+int vc_region_pin(struct vc_region *region, int (*pin)(void *opaque, void *hva, uint64_t len_bytes),
+		  void *opaque)
+{
+	if (!region || !pin)
+		return vc_error_set(-EINVAL, "mem", NULL, "no region, or nothing that pins it");
+	if (region->kind == VC_REGION_FOREIGN)
+		return vc_error_set(-EOPNOTSUPP, "mem", region->name,
+				    "foreign memory cannot be pinned");
+	if (!(region->flags & VC_REGION_PINNED))
+		return vc_error_set(-EBUSY, "mem", region->name,
+				    "its pages may be taken back: made without VC_REGION_PINNED");
+	return pin(opaque, region->hva, region->len_bytes);
+}
+
 int vc_region_fd(const struct vc_region *region)
 {
 	if (!region)

@@ -236,6 +236,31 @@ static void discard_refusals(void **state)
 	vc_region_put(rom);
 }
 
+static int pin(void *opaque, void *hva, uint64_t len_bytes)
+{
+	*(void **)opaque = hva;
+	return len_bytes == KIB(16) ? -ENOSPC : 0;
+}
+
+static void pin_refusals(void **state)
+{
+	struct vc_region *plain = make_region("plain", KIB(16), VC_REGION_PREFAULT);
+	struct vc_region *pinned =
+		make_region("pinned", KIB(16), VC_REGION_PINNED | VC_REGION_PREFAULT);
+	void *hva = NULL;
+
+	(void)state;
+	assert_refused(vc_region_pin(NULL, pin, &hva), -EINVAL, "no region");
+	assert_refused(vc_region_pin(pinned, NULL, &hva), -EINVAL, "nothing that pins");
+	assert_refused(vc_region_pin(plain, pin, &hva), -EBUSY,
+		       "plain: its pages may be taken back");
+	assert_null(hva);
+	assert_result(vc_region_pin(pinned, pin, &hva), -ENOSPC); /* what pin() says */
+	assert_non_null(hva);
+	vc_region_put(plain);
+	vc_region_put(pinned);
+}
+
 static void discard_and_fd_eopnotsupp(void **state)
 {
 	static uint8_t page[4096] __attribute__((aligned(4096)));
@@ -248,6 +273,7 @@ static void discard_and_fd_eopnotsupp(void **state)
 	(void)state;
 	assert_result(vc_region_create(&cfg, &region), 0);
 	assert_refused(vc_region_discard(region, 0, 4096), -EOPNOTSUPP, "foreign");
+	assert_refused(vc_region_pin(region, pin, &region), -EOPNOTSUPP, "foreign");
 	assert_refused(vc_region_fd(region), -EOPNOTSUPP, "no file");
 	assert_refused(vc_region_fd(NULL), -EINVAL, "no region");
 	vc_region_put(region);
@@ -272,6 +298,7 @@ int main(void)
 		cmocka_unit_test(create_ebadf_eacces_efbig),
 		cmocka_unit_test(create_einval_policy_of_a_file),
 		cmocka_unit_test(discard_refusals),
+		cmocka_unit_test(pin_refusals),
 		cmocka_unit_test(discard_and_fd_eopnotsupp),
 		cmocka_unit_test(numa_query_einval),
 	};

@@ -10,6 +10,8 @@ vc_add_unit_test(test_ring_loop LAYERS io LIBS pthread)
 vc_add_unit_test(test_ring_post LAYERS io LIBS pthread)
 vc_register_test(test_ring_post.long COMMAND test_ring_post 1000000 LABELS unit tsan TIMEOUT 600 LONG)
 vc_add_unit_test(test_ring_queue LAYERS io LIBS pthread)
+vc_add_unit_test(test_ring_memory LAYERS io mem LIBS pthread uring
+  WRAP io_uring_register_buffers_update_tag io_uring_register_buffers_sparse)
 vc_add_unit_test(test_ring_numa LAYERS io LIBS pthread WRAP open64)
 vc_add_unit_test(test_ring_pool LAYERS io LIBS pthread WRAP io_uring_queue_init_params)
 vc_add_unit_test(test_ring_setup LAYERS io LIBS pthread uring
@@ -17,7 +19,7 @@ vc_add_unit_test(test_ring_setup LAYERS io LIBS pthread uring
 vc_add_unit_test(test_ring_thread LAYERS io LIBS pthread)
 # The same promises with every engine.
 foreach(mode workers sqpoll iopoll)
-  foreach(part ring ring_loop ring_post ring_queue ring_thread)
+  foreach(part ring ring_loop ring_memory ring_post ring_queue ring_thread)
     vc_register_test(test_${part}.${mode} COMMAND test_${part} ${mode} LABELS unit)
   endforeach()
 endforeach()

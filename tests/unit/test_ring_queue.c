@@ -109,8 +109,9 @@ static void polls(void **state)
 	assert_result(vc_ring_submit(ring, &t.req), 0);
 	assert_result(vc_ring_step(ring, 0), 0);
 	for (unsigned int i = 1; i <= 10; i++) {
+		t.nr_done = 0;
 		assert_int_equal(eventfd_write(fd, 1), 0);
-		step_until(ring, &t, i);
+		step_past(ring, &t, 1);
 		assert_int_equal(t.res, POLLIN);
 	}
 	assert_result(vc_ring_step(ring, 0), 0);
@@ -120,10 +121,11 @@ static void polls(void **state)
 		;
 	t.nr_done = 0;
 	assert_int_equal(eventfd_write(fd, 1), 0);
-	step_until(ring, &t, 1);
+	step_past(ring, &t, 1);
 	assert_result(vc_ring_cancel(ring, &t.req), 0);
 	assert_result(vc_ring_cancel(ring, &t.req), 0); /* asked already */
-	step_until(ring, &t, 2);
+	while (t.res != -ECANCELED)
+		step_past(ring, &t, t.nr_done + 1);
 	assert_int_equal(t.res, -ECANCELED);
 	ring_end(ring);
 	close(fd);

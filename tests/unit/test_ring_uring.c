@@ -89,6 +89,7 @@ static void other_operations_are_refused(void **state)
 	for (unsigned int op = 0; op < IORING_OP_LAST; op++) {
 		bool is_known = op == IORING_OP_READ || op == IORING_OP_WRITE ||
 				op == IORING_OP_READV || op == IORING_OP_WRITEV ||
+				op == IORING_OP_READ_FIXED || op == IORING_OP_WRITE_FIXED ||
 				op == IORING_OP_FSYNC || op == IORING_OP_FALLOCATE ||
 				op == IORING_OP_TIMEOUT || op == IORING_OP_POLL_ADD ||
 				op == IORING_OP_ASYNC_CANCEL;
