@@ -114,7 +114,8 @@ struct vc_block_request {
  * Returns: 0, or -EINVAL (fields; size no multiple of block_size, or 0), -E2BIG (newer fields),
  *          -ENOENT, -EACCES, -EROFS (writing, not is_readonly), -EISDIR, -ENOTBLK (a pipe, socket,
  *          terminal), -EBADF (fd, or its mode), -EBUSY (in use: by whom, where it can be known),
- *          -EOPNOTSUPP (no O_DIRECT there, no locks there), -ENOMEM, -EMFILE or what else open(2) says.
+ *          -EFBIG (writing, above RLIMIT_FSIZE), -EOPNOTSUPP (no O_DIRECT there, no locks there),
+ *          -ENOMEM, -EMFILE or what else open(2) says.
  * Spec: [fcntl(2) F_OFD_SETLK]   Since: 0.1
  */
 VC_API int vc_block_open(const struct vc_block_config *cfg, struct vc_block **ret_block);

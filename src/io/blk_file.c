@@ -62,6 +62,9 @@ static int file_resize(void *end, uint64_t size_bytes, uint64_t *ret_size_bytes)
 	if (size_bytes != 0 && file->facts.is_device)
 		return vc_error_set(-EOPNOTSUPP, "io", "block",
 				    "a block device has the size it has");
+	r = size_bytes != 0 ? vc__blk_check_limit(size_bytes, "block") : 0;
+	if (r < 0)
+		return r;
 	if (size_bytes != 0 && ftruncate(file->facts.fd, (off_t)size_bytes) < 0)
 		r = -errno;
 	/* There no flush will come that made it durable. */

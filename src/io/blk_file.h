@@ -12,6 +12,7 @@ struct vc__blk_facts {
 	bool is_device;
 	bool is_direct;
 	bool can_punch;	       /* fallocate(2) makes holes */
+	bool is_resident;      /* tmpfs: its pages are in memory, no transfer waits for a device */
 	uint32_t block_size;   /* of requests */
 	uint32_t direct_align; /* O_DIRECT: of offsets and lengths; else 1 */
 	uint32_t mem_align;    /* O_DIRECT: of buffers; else 1 */
@@ -23,6 +24,9 @@ struct vc__blk_facts {
 
 /* Opens, locks and looks; nothing stays open on failure. @cfg->fd is not closed, and moved. */
 int vc__blk_open(const struct vc_block_config *cfg, struct vc__blk_facts *ret_facts);
+
+/* -EFBIG, with a message, when RLIMIT_FSIZE would end the process for a write below @size_bytes. */
+int vc__blk_check_limit(uint64_t size_bytes, const char *name);
 
 /* The size of an open file or block device. */
 int vc__blk_size(int fd, bool is_device, uint64_t *ret_size_bytes);

@@ -16,11 +16,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <sys/uio.h>
 
 /* Attempts without progress before -EAGAIN or -EINTR is the answer. */
 #define TRIES_MAX 16u
 /* One transfer of a single buffer; more would not fit the kernel's limit. */
 #define PIECE_MAX (1u << 30)
+/* What is copied on the ring's thread, of a file that is in memory. */
+#define HERE_MAX 65536u
 
 enum step {
 	STEP_TRANSFER = 0,
@@ -331,6 +334,32 @@ static void io_done(struct vc_ring_request *io, int res)
 	}
 }
 
+/*
+ * tmpfs has no way to say that it would not wait, so that io_uring hands each transfer to a thread of
+ * the kernel's, which costs more than to copy here and now. The rest of a short one goes by the ring.
+ */
+static bool is_done_here(const struct vc_block_request *req)
+{
+	return lane_of(req)->file->facts.is_resident && req->len <= HERE_MAX &&
+	       req->nr_iov <= IOV_MAX;
+}
+
+static void transfer_here(struct vc_block_request *req)
+{
+	struct vc__blk_lane *lane = lane_of(req);
+	int flags = is_durable(req) ? RWF_DSYNC : 0;
+	ssize_t n;
+
+	if (is_write(req))
+		n = pwritev2(lane->file->facts.fd, req->iov, (int)req->nr_iov, (off_t)req->off,
+			     flags);
+	else
+		n = preadv2(lane->file->facts.fd, req->iov, (int)req->nr_iov, (off_t)req->off, 0);
+	req->io.op = is_write(req) ? VC_RING_WRITEV : VC_RING_READV;
+	req->io.flags = is_write(req) && flags ? VC_RING_DSYNC : 0;
+	io_done(&req->io, n < 0 ? -errno : (int)n);
+}
+
 static void flush(struct vc_block_request *req)
 {
 	struct vc__blk_file *file = lane_of(req)->file;
@@ -369,6 +398,10 @@ void vc__blk_file_submit(void *opaque, struct vc_block_request *req)
 		return;
 	}
 	if (req->op == VC_BLOCK_READ || req->op == VC_BLOCK_WRITE) {
+		if (is_done_here(req)) {
+			transfer_here(req);
+			return;
+		}
 		if (file->facts.is_direct && !is_aligned(&file->facts, req))
 			req->end_step = STEP_BOUNCE;
 	} else if (req->op == VC_BLOCK_DISCARD ||

@@ -13,12 +13,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <linux/magic.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/vfs.h>
 #include <time.h>
 
 #define SECTOR	  512u
@@ -149,6 +152,20 @@ int vc__blk_size(int fd, bool is_device, uint64_t *ret_size_bytes)
 	return 0;
 }
 
+/* A write behind the limit is not only refused: the kernel sends SIGXFSZ with it. */
+int vc__blk_check_limit(uint64_t size_bytes, const char *name)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_FSIZE, &limit) < 0 || limit.rlim_cur == RLIM_INFINITY ||
+	    size_bytes <= limit.rlim_cur)
+		return 0;
+	return vc_error_set(-EFBIG, "io", name,
+			    "%llu bytes are more than this process may write to a file: %llu "
+			    "(RLIMIT_FSIZE)",
+			    (unsigned long long)size_bytes, (unsigned long long)limit.rlim_cur);
+}
+
 static uint32_t ioctl_u32(int fd, unsigned long request, uint32_t otherwise)
 {
 	unsigned int v = 0;
@@ -243,8 +260,11 @@ static void find_limits(const struct vc_block_config *cfg, struct vc__blk_facts 
 {
 	uint32_t logical = 1, physical = 1;
 	struct stat st = { .st_blksize = 0 };
+	struct statfs fs = { .f_type = 0 };
 
 	(void)fstat(facts->fd, &st);
+	(void)fstatfs(facts->fd, &fs);
+	facts->is_resident = !facts->is_device && !facts->is_direct && fs.f_type == TMPFS_MAGIC;
 	if (facts->is_device) {
 		logical = ioctl_u32(facts->fd, BLKSSZGET, SECTOR);
 		physical = ioctl_u32(facts->fd, BLKPBSZGET, logical);
@@ -269,6 +289,10 @@ static int find_sizes(const struct vc_block_config *cfg, struct vc__blk_facts *f
 	if (facts->size_bytes == 0)
 		return vc_error_set(-EINVAL, "io", cfg->name,
 				    "is empty, expected a file of the disk's size");
+	if (!facts->is_device && !cfg->is_readonly)
+		r = vc__blk_check_limit(facts->size_bytes, cfg->name);
+	if (r < 0)
+		return r;
 	facts->is_direct = cfg->cache == VC_BLOCK_NONE;
 	facts->direct_align = facts->mem_align = 1;
 	if (facts->is_direct)

@@ -14,7 +14,7 @@
 #define NR_SLOTS   32u
 #define IO_BYTES   65536u
 
-static char path[] = "/tmp/vc-kill-XXXXXX";
+static char path[] = "/var/tmp/vc-kill-XXXXXX";
 static unsigned int nr_kills = 50;
 static char data[IO_BYTES] __attribute__((aligned(4096)));
 

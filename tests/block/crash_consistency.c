@@ -18,7 +18,7 @@
 #define NR_CRASHES 1000u
 #define MOST_BYTES 16384u
 
-static char path[] = "/tmp/vc-crash-XXXXXX";
+static char path[] = "/var/tmp/vc-crash-XXXXXX";
 static struct recorder recorder;
 
 /* the spy */

@@ -130,10 +130,10 @@ static int open_disk(void *opaque)
 }
 
 /* Without these there is less to know of a disk, or another way to learn it. */
-static const char *const unknown[] = { "fallocate",	"fallocate64", "aligned_alloc",
-				       "read",		"__read_chk",  "pread64",
-				       "__pread64_chk", "ioctl",       "fstat",
-				       "fstat64",	NULL };
+static const char *const unknown[] = { "fallocate",  "fallocate64", "aligned_alloc", "read",
+				       "__read_chk", "pread64",	    "__pread64_chk", "ioctl",
+				       "fstat",	     "fstat64",	    "fstatfs",	     "fstatfs64",
+				       NULL };
 
 static void disks(void **state)
 {

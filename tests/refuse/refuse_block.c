@@ -6,9 +6,10 @@
 
 #include <sched.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
-static char path[] = "/tmp/vc-refuse-XXXXXX";
+static char path[] = "/var/tmp/vc-refuse-XXXXXX";
 static struct vc_block *block;
 static struct vc_ring *ring;
 static struct vc_block_queue *queue;
@@ -90,9 +91,32 @@ static void open_ebusy(void **state)
 	assert_result(vc_block_close(first), 0);
 }
 
+static void open_efbig(void **state)
+{
+	struct rlimit limit, low;
+
+	(void)state;
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+	low = limit;
+	low.rlim_cur = MIB - 1;
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &low), 0);
+	assert_refused(open_with((struct vc_block_config){ .path = path }), -EFBIG, "RLIMIT_FSIZE");
+	assert_result(open_with((struct vc_block_config){ .path = path, .is_readonly = true }), 0);
+	assert_result(vc_block_close(block), 0);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+	/* Nor may a resize raise the signal. */
+	assert_result(open_with((struct vc_block_config){ .path = path }), 0);
+	low.rlim_cur = 2 * MIB;
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &low), 0);
+	assert_refused(vc_block_resize(block, 3 * MIB), -EFBIG, "RLIMIT_FSIZE");
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+	assert_result(vc_block_close(block), 0);
+	block = NULL;
+}
+
 static int try_readonly_mount(void)
 {
-	char dir[] = "/tmp/vc-ro-XXXXXX", image[64];
+	char dir[] = "/var/tmp/vc-ro-XXXXXX", image[64];
 	int r = 77;
 
 	if (mkdtemp(dir) && unshare(CLONE_NEWNS) == 0 &&
@@ -186,7 +210,7 @@ static void resize_info_stats(void **state)
 /* Nowhere to put it: a file system with a limit. */
 static int try_full_file_system(void)
 {
-	char dir[] = "/tmp/vc-full-XXXXXX";
+	char dir[] = "/var/tmp/vc-full-XXXXXX";
 	int r = 77;
 
 	if (mkdtemp(dir) && unshare(CLONE_NEWNS) == 0 &&
@@ -301,6 +325,7 @@ int main(void)
 		cmocka_unit_test(open_e2big),
 		cmocka_unit_test(open_things_that_are_no_images),
 		cmocka_unit_test(open_ebusy),
+		cmocka_unit_test(open_efbig),
 		cmocka_unit_test(open_erofs),
 		cmocka_unit_test(attach_close_detach),
 		cmocka_unit_test(resize_info_stats),

@@ -4,7 +4,7 @@
 
 #include <fcntl.h>
 
-static char path[] = "/tmp/vc-file-XXXXXX";
+static char path[] = "/var/tmp/vc-file-XXXXXX";
 static char data[64 * KIB] __attribute__((aligned(4096)));
 
 static const enum vc_block_cache modes[] = { VC_BLOCK_WRITEBACK, VC_BLOCK_NONE,

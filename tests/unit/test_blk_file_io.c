@@ -3,6 +3,7 @@
  * Requests on a file: against a model with everything cut short, interrupted and cut anew; each error
  * at each submission; what comes after a lost flush; copies for O_DIRECT; and that iovecs come back.
  */
+#include "blk_here.h"
 #include "blk_script.h"
 
 #include <limits.h>
@@ -11,7 +12,7 @@
 
 #define DISK_BYTES MIB
 
-static char path[] = "/tmp/vc-io-XXXXXX";
+static char path[] = "/var/tmp/vc-io-XXXXXX";
 static char data[256 * KIB] __attribute__((aligned(4096)));
 
 struct bed {
@@ -137,10 +138,10 @@ static void against_a_model(void **state)
 
 	(void)state;
 	for (unsigned int m = 0; m < ARRAY_LEN(modes); m++) {
-		if (!set_up(&bed, modes[m]))
-			continue;
 		assert_int_equal(truncate(path, 0), 0);
 		assert_int_equal(truncate(path, DISK_BYTES), 0);
+		if (!set_up(&bed, modes[m]))
+			continue;
 		memset(models, 0, sizeof(models));
 		fate_seed = m;
 		fate_align = modes[m] == VC_BLOCK_NONE ? info_of(bed.block).block_size : 1;
@@ -157,7 +158,7 @@ static void against_a_model(void **state)
 				check_random(&slots[i]);
 			}
 		}
-		assert_true(stats_of(bed.block).nr_resumed > 100);
+		assert_true(stats_of(bed.block).nr_resumed > 100 || nr_here > 0);
 		assert_int_equal(stats_of(bed.block).nr_failed, 0);
 		assert_true(modes[m] != VC_BLOCK_NONE || stats_of(bed.block).nr_bounced > 100);
 		tear_down(&bed);
@@ -474,6 +475,43 @@ static void copies_wait_in_line(void **state)
 	}
 }
 
+/* Of a file in tmpfs: short, interrupted, full; the rest goes by the ring. */
+static void files_in_memory(void **state)
+{
+	static const int errors[] = { EIO, ENOSPC, EINVAL };
+	char in_memory[] = "/dev/shm/vc-io-XXXXXX", on_disk[sizeof(path)];
+	struct bed bed;
+
+	make_image(in_memory, DISK_BYTES);
+	memcpy(on_disk, path, sizeof(path));
+	(void)snprintf(path, sizeof(path), "%s", in_memory);
+	assert_true(set_up(&bed, VC_BLOCK_WRITEBACK));
+	assert_int_equal(do_io(bed.ring, bed.queue, VC_BLOCK_WRITE, 0, data, 4096), 0);
+	if (nr_here > 0) {
+		for (unsigned int i = 0; i < ARRAY_LEN(errors); i++) {
+			here_err = errors[i];
+			assert_int_equal(do_io(bed.ring, bed.queue, VC_BLOCK_READ, 0, data, 512),
+					 -errors[i]);
+			assert_int_equal(do_io(bed.ring, bed.queue, VC_BLOCK_WRITE, 0, data, 512),
+					 -errors[i]);
+		}
+		here_err = EINTR;
+		script_start(NULL);
+		assert_int_equal(do_io(bed.ring, bed.queue, VC_BLOCK_READ, 0, data, 512), 0);
+		assert_int_equal(script.nr_sent, 1);
+		here_err = 0;
+		here_short = 3;
+		tear_down(&bed);
+		against_a_model(state);
+		here_short = 0;
+		against_a_model(state);
+	} else {
+		tear_down(&bed);
+	}
+	(void)unlink(path);
+	memcpy(path, on_disk, sizeof(path));
+}
+
 /* All who wait are told, without a pile of them on the stack, when the ring takes no more. */
 static void copies_of_a_stopped_ring(void **state)
 {
@@ -516,6 +554,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(zeroes_without_fallocate),
 		cmocka_unit_test(more_pieces_than_the_kernel_takes),
 		cmocka_unit_test(copies_wait_in_line),
+		cmocka_unit_test(files_in_memory),
 		cmocka_unit_test(copies_of_a_stopped_ring),
 	};
 	int failed;

@@ -7,7 +7,7 @@
 #include <signal.h>
 #include <sys/wait.h>
 
-static char path[] = "/tmp/vc-lock-XXXXXX";
+static char path[] = "/var/tmp/vc-lock-XXXXXX";
 
 static int opened(int flags)
 {

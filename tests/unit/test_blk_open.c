@@ -14,8 +14,8 @@
 
 #include <linux/loop.h>
 
-static char path[] = "/tmp/vc-open-XXXXXX";
-static char other[] = "/tmp/vc-open-XXXXXX";
+static char path[] = "/var/tmp/vc-open-XXXXXX";
+static char other[] = "/var/tmp/vc-open-XXXXXX";
 static unsigned int nr_fds;
 
 static struct vc_block_config config(void)
@@ -263,7 +263,7 @@ static void no_direct(void **state)
 static int open_on_readonly_mount(void)
 {
 	struct vc_block_config cfg = config();
-	char dir[] = "/tmp/vc-ro-XXXXXX", image[64];
+	char dir[] = "/var/tmp/vc-ro-XXXXXX", image[64];
 	int r = 77;
 
 	cfg.path = image;
