@@ -31,9 +31,9 @@ static uint64_t piece_len(const struct vc_mem *mem, vc_gpa gpa, uint64_t len)
 	struct vc_mem_range range = { .size = sizeof(range) };
 
 	for (size_t i = 0; vc_mem_range(mem, i, &range) == 0; i++) {
-		uint64_t off = gpa - range.gpa;
+		uint64_t off = gpa - range.gpa; /* below its start: beyond any length */
 
-		if (gpa >= range.gpa && off < range.len_bytes)
+		if (off < range.len_bytes)
 			return len < range.len_bytes - off ? len : range.len_bytes - off;
 	}
 	return 0;

@@ -283,6 +283,56 @@ static void out_of_slots(void **state)
 	board_drop(&b);
 }
 
+/* A queue that is never empty does not keep the ring for itself, and is emptied all the same. */
+static void always_more(void **state)
+{
+	struct board b;
+
+	(void)state;
+	board_make(&b, false);
+	board_drive(&b, VC_VIRTIO_F_EVENT_IDX);
+	board_step(&b);
+	b.echo->is_lazy = true;
+	for (unsigned int i = 0; i < QUEUE_ENTRIES / 2; i++)
+		assert_true(driver_add(&b.drivers[0], &(struct driver_buf){ DATA_GPA, 8, true },
+				       1) >= 0);
+	assert_true(driver_publish(&b.drivers[0]));
+	reg_write(&b, 0x50, 0);
+	board_step(&b);
+	assert_int_equal(b.echo->nr_served, QUEUE_ENTRIES / 2);
+	board_drop(&b);
+}
+
+/* With its ring stopped a device still resets, pauses and goes; it just is not served. */
+static void ring_has_stopped(void **state)
+{
+	struct board b;
+	uint32_t len;
+
+	(void)state;
+	for (unsigned int i = 0; i < 3; i++) {
+		board_make(&b, false);
+		board_drive(&b, 0);
+		board_step(&b);
+		assert_true(board_send(&b, 0) >= 0);
+		assert_result(vc_ring_stop(b.ring), 0);
+		while (vc_ring_step(b.ring, -1) >= 0)
+			;
+		assert_true(driver_take(&b.drivers[0], &len) >= -1);
+		assert_int_equal(board_status(&b), 15);
+		if (i == 1) {
+			vc_virtio_pause(&b.echo->v);
+			vc_virtio_resume(&b.echo->v);
+		} else if (i == 2) {
+			reg_write(&b, 0x70, 0);
+			assert_int_equal(board_status(&b), 0);
+			board_drive(&b, 0);
+			assert_int_equal(board_status(&b), 15);
+		}
+		board_drop(&b);
+	}
+}
+
 struct releaser {
 	struct vc_ring_task task;
 	struct echo *echo;
@@ -342,7 +392,8 @@ int main(void)
 		cmocka_unit_test(refused_features),	 cmocka_unit_test(reset_in_flight),
 		cmocka_unit_test(driver_does_not_wait),	 cmocka_unit_test(ring_reset),
 		cmocka_unit_test(needs_reset),		 cmocka_unit_test(config_space),
-		cmocka_unit_test(out_of_slots),		 cmocka_unit_test(pause_and_resume),
+		cmocka_unit_test(out_of_slots),		 cmocka_unit_test(always_more),
+		cmocka_unit_test(ring_has_stopped),	 cmocka_unit_test(pause_and_resume),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

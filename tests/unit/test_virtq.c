@@ -5,6 +5,8 @@
  */
 #include "virtq_unit.h"
 
+#include "virtq.h"
+
 #define NR	  8u
 #define MAX_BUFS  6u
 #define NR_ROUNDS 20000u
@@ -324,6 +326,8 @@ static void buffers_over_borders(void **state)
 		assert_int_equal(vc_virtq_read(&chain, 1, seven, 7), 7);
 		assert_memory_equal(seven, "2345678", 7);
 		assert_int_equal(vc_virtq_read(&chain, 8, seven, 7), 1);
+		assert_int_equal(vc_virtq_read(&chain, 0, seven, 1), 1);
+		assert_int_equal(seven[0], '1');
 		assert_int_equal(vc_virtq_read(&chain, 9, seven, 7), 0);
 		assert_int_equal(vc_virtq_write(&chain, 1, "xyz", 3), 1);
 		assert_result(vc_virtq_push(p.vq, &chain, 2), 0);
@@ -427,6 +431,32 @@ static void writes_are_dirty(void **state)
 	}
 }
 
+/* Off is off: no words are written, nothing is there. And 0 is no generation. */
+static void disabled(void **state)
+{
+	struct vc_virtq_chain chain;
+	struct pair p;
+	bool wants;
+
+	(void)state;
+	pair_make(&p, &kinds[0]);
+	vc_virtq_disable(p.vq);
+	(void)send_one(&p, &wants);
+	vc_virtq_disarm(p.vq);
+	assert_false(vc_virtq_arm(p.vq));
+	assert_false(vc_virtq_flush(p.vq));
+	p.vq->generation = UINT32_MAX;
+	vc_virtq_disable(p.vq);
+	assert_int_equal(p.vq->generation, 1);
+	assert_result(vc_virtq_enable(p.vq, &p.layout), 0);
+	chain = pop_one(&p);
+	assert_int_equal(chain.generation, 1);
+	assert_result(vc_virtq_push(p.vq, &chain, 0), 0);
+	chain.generation = 9; /* of no use, and nothing is out */
+	assert_refused(vc_virtq_push(p.vq, &chain, 0), -EINVAL, "not in flight");
+	pair_drop(&p);
+}
+
 /* Every fault has words of its own. */
 static void faults_in_words(void **state)
 {
@@ -453,6 +483,7 @@ int main(void)
 		cmocka_unit_test(no_room_for_slices),
 		cmocka_unit_test(broken_by_the_device),
 		cmocka_unit_test(wrong_calls),
+		cmocka_unit_test(disabled),
 		cmocka_unit_test(writes_are_dirty),
 		cmocka_unit_test(faults_in_words),
 	};

@@ -104,6 +104,26 @@ static void lying_rings(void **state)
 	}
 }
 
+/* The two bits in all four ways: one of them is available. */
+static void available_bits(void **state)
+{
+	const uint32_t flags[] = { 0, USED, AVAIL | USED, AVAIL };
+	struct vc_virtq_chain chain = { 0 };
+	struct pair p;
+
+	(void)state;
+	make(&p, 0);
+	chain.slices = p.slices;
+	chain.max_slices = MAX_SLICES;
+	for (size_t i = 0; i < ARRAY_LEN(flags); i++) {
+		put_desc(&p, desc(&p, 0), DATA_GPA, 8, WORDS(0, flags[i]));
+		assert_int_equal(vc_virtq_arm(p.vq), flags[i] == AVAIL);
+		assert_result(vc_virtq_pop(p.vq, &chain), flags[i] == AVAIL);
+	}
+	assert_result(vc_virtq_push(p.vq, &chain, 0), 0);
+	pair_drop(&p);
+}
+
 /* A table has as many buffers as it is long; of its flags only one counts. [virtio 1.3 §2.8.7] */
 static void tables(void **state)
 {
@@ -245,6 +265,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(lying_descriptors),
 		cmocka_unit_test(lying_rings),
+		cmocka_unit_test(available_bits),
 		cmocka_unit_test(tables),
 		cmocka_unit_test(first_is_shown_last),
 		cmocka_unit_test(events),

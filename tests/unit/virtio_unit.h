@@ -39,6 +39,7 @@ struct echo {
 	struct echo_slot slots[ECHO_SLOTS];
 	bool is_holding;  /* requests wait for echo_release() */
 	bool is_refusing; /* finds every request wrong */
+	bool is_lazy;	  /* takes one request at a time, and says that was all */
 	unsigned int nr_activated, nr_quiesced, nr_served;
 	uint64_t features;
 };
@@ -101,6 +102,8 @@ static inline bool echo_kick(struct vc_virtio *v, uint32_t queue)
 			echo_finish(e, slot);
 			i--;
 		}
+		if (e->is_lazy)
+			return true;
 	}
 	return false;
 }
