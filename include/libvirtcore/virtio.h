@@ -5,7 +5,7 @@
  *
  * A device embeds struct vc_virtio, which embeds struct vc_device. Registers run on vCPU threads
  * under the device's lock; each queue is served on the thread of one ring and takes no lock. A
- * transport gives the device its registers: vc_virtio_mmio_attach().
+ * transport gives the device its registers: vc_virtio_mmio_attach(), vc_virtio_pci_attach().
  */
 #ifndef LIBVIRTCORE_VIRTIO_H
 #define LIBVIRTCORE_VIRTIO_H
@@ -18,6 +18,7 @@ extern "C" {
 #endif
 
 struct vc_irq;
+struct vc_pci_function;
 struct vc_ring;
 struct vc_virtio;
 struct vc_virtio_core;
@@ -183,6 +184,18 @@ VC_API void vc_virtio_resume(struct vc_virtio *v);
  * Spec: [virtio 1.3 §4.2]   Since: 0.1
  */
 VC_API int vc_virtio_mmio_attach(struct vc_virtio *v, struct vc_irq *irq);
+
+/**
+ * vc_virtio_pci_attach() - give a device the registers of virtio over PCI, modern only.
+ * @v: has no transport.
+ * @ret_function: for vc_vm_add_pci() or vc_pci_bridge_attach(); owned by the device; untouched on
+ *                failure. A vector for each queue and one for configuration; INTA# without MSI-X.
+ * Context: control thread; does not block.
+ * Returns: 0, or -EINVAL (NULL, id above 63, configuration space above 4096 bytes), -EBUSY (has a
+ *          transport), -ENOMEM.
+ * Spec: [virtio 1.3 §4.1]   Since: 0.1
+ */
+VC_API int vc_virtio_pci_attach(struct vc_virtio *v, struct vc_pci_function **ret_function);
 
 /**
  * vc_virtio_kick_fd() - the eventfd that a doorbell of a queue rings.
