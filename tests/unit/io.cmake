@@ -32,6 +32,8 @@ if(NOT VC_SANITIZE AND NOT VC_COVERAGE)
     vc_register_test(lab.io.test_${test} LABELS lab TIMEOUT 600 LONG SERIAL
       COMMAND ${PROJECT_SOURCE_DIR}/tests/lab/lab kvm $<TARGET_FILE:test_${test}>)
   endforeach()
+  vc_register_test(lab.io.iopoll LABELS lab TIMEOUT 600 LONG SERIAL
+    COMMAND ${PROJECT_SOURCE_DIR}/tests/lab/iopoll_test $<TARGET_FILE:test_ring_uring>)
 endif()
 vc_add_unit_test(test_block_queue LAYERS io)
 vc_add_unit_test(test_blk_lock LAYERS io)

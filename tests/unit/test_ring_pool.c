@@ -176,6 +176,37 @@ static void writes_that_wait(void **state)
 	close(fds[1]);
 }
 
+/* Two wait for one pipe: the one that comes too late goes on waiting. */
+static void two_readers(void **state)
+{
+	struct vc_ring *ring =
+		ring_here((struct vc_ring_config){ .mode = VC_RING_WORKERS, .nr_workers = 1 });
+	int fds[2];
+	char a, b;
+	struct traced t[2];
+
+	(void)state;
+	assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+	t[0] = a_read(file_of(ring, fds[0]), &a, 1, 0);
+	t[0].req.flags = VC_RING_WAITS;
+	t[1] = t[0];
+	t[1].req.buf = &b;
+	assert_result(vc_ring_submit(ring, &t[0].req), 0);
+	assert_result(vc_ring_submit(ring, &t[1].req), 0);
+	assert_int_equal(write(fds[1], "x", 1), 1);
+	while (t[0].nr_done + t[1].nr_done == 0)
+		assert_true(vc_ring_step(ring, 5000 * MS) >= 0);
+	assert_result(vc_ring_step(ring, 0), 0);
+	assert_int_equal(t[0].nr_done + t[1].nr_done, 1);
+	assert_int_equal(write(fds[1], "x", 1), 1);
+	step_until(ring, &t[0], 1);
+	step_until(ring, &t[1], 1);
+	assert_true(t[0].res == 1 && t[1].res == 1 && a == 'x' && b == 'x');
+	ring_end(ring);
+	close(fds[0]);
+	close(fds[1]);
+}
+
 /* epoll takes no regular files: they never make anybody wait. */
 static void regular_files_are_ready(void **state)
 {
@@ -207,6 +238,7 @@ int main(void)
 		cmocka_unit_test(too_few_threads),
 		cmocka_unit_test(cancelled_before_begun),
 		cmocka_unit_test(writes_that_wait),
+		cmocka_unit_test(two_readers),
 		cmocka_unit_test(regular_files_are_ready),
 	};
 

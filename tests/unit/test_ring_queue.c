@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <limits.h>
+#include <sched.h>
 
 static void reads_and_writes(void **state)
 {
@@ -347,6 +348,38 @@ static void many_cancels(void **state)
 	ring_end(ring);
 }
 
+/* Timers that expire before their cancel could be asked for: each ends once, with what came first. */
+static void cancelled_too_late(void **state)
+{
+	enum { NR = 500 };
+	static struct traced timers_of[NR];
+	struct vc_ring *ring = ring_here((struct vc_ring_config){ .depth = 1 });
+	int64_t due_ns = clock_ns() + 20 * MS;
+	unsigned int i;
+
+	(void)state;
+	for (i = 0; i < NR; i++) {
+		timers_of[i] = an_op(VC_RING_TIMER, 0);
+		timers_of[i].req.off = (uint64_t)due_ns;
+		timers_of[i].req.flags = VC_RING_ABSOLUTE;
+		assert_result(vc_ring_submit(ring, &timers_of[i].req), 0);
+	}
+	while (info_of(ring).nr_in_flight + info_of(ring).nr_completed < NR)
+		assert_true(vc_ring_step(ring, 0) >= 0);
+	while (clock_ns() < due_ns + 2 * MS)
+		sched_yield();
+	for (i = 0; i < NR; i++) {
+		int r = vc_ring_cancel(ring, &timers_of[i].req);
+
+		assert_true(r == 0 || timers_of[i].nr_done == 1);
+	}
+	for (i = 0; i < NR; i++) {
+		step_until(ring, &timers_of[i], 1);
+		assert_true(timers_of[i].res == 0 || timers_of[i].res == -ECANCELED);
+	}
+	ring_end(ring);
+}
+
 static void refused_fields(void **state)
 {
 	struct vc_ring *ring = ring_here((struct vc_ring_config){
@@ -396,7 +429,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(polls_in_excess),    cmocka_unit_test(timers),
 		cmocka_unit_test(the_line),	      cmocka_unit_test(chains),
 		cmocka_unit_test(cancel_everywhere),  cmocka_unit_test(many_cancels),
-		cmocka_unit_test(refused_fields),
+		cmocka_unit_test(cancelled_too_late), cmocka_unit_test(refused_fields),
 	};
 
 	(void)choose_mode(argc, argv);

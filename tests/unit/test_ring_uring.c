@@ -177,6 +177,40 @@ static void full_queue_ends_no_poll(void **state)
 	close(fd);
 }
 
+static void *post_it(void *opaque)
+{
+	void **ring_and_task = opaque;
+
+	assert_result(vc_ring_post(ring_and_task[0], ring_and_task[1]), 0);
+	return NULL;
+}
+
+/* The same with the poll behind vc_ring_post(): else the ring would be deaf. */
+static void full_queue_makes_none_deaf(void **state)
+{
+	struct vc_ring *ring = ring_here((struct vc_ring_config){ 0 });
+	struct io_uring *u = &((struct vc__uring *)ring->engine_data)->ring;
+	struct counted c = { .task.run = counted_run };
+	void *ring_and_task[] = { ring, &c.task };
+	pthread_t thread;
+
+	(void)state;
+	assert_result(vc_ring_step(ring, 0), 0);
+	for (unsigned int i = 0; i < 1000; i++) {
+		assert_int_equal(eventfd_write(ring->wake_fd, 1), 0);
+		assert_true(io_uring_submit_and_get_events(u) >= -EBUSY);
+	}
+	while (info_of(ring).nr_rearmed == 0)
+		assert_true(vc_ring_step(ring, 0) >= 0);
+	for (unsigned int i = 0; i < 20; i++) /* what the queue still has */
+		assert_true(vc_ring_step(ring, 0) >= 0);
+	assert_int_equal(pthread_create(&thread, NULL, post_it, ring_and_task), 0);
+	while (c.nr_runs == 0)
+		assert_true(vc_ring_step(ring, 20000 * MS) >= 0);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	ring_end(ring);
+}
+
 /* The kernel itself keeps other threads out where it can. */
 static void *enter_it(void *opaque)
 {
@@ -334,6 +368,24 @@ static void iopoll(void **state)
 	close(memory);
 }
 
+/* Cancelled while the polled queue has it, and refused there: it is not begun anew. */
+static void iopoll_cancelled(void **state)
+{
+	struct vc_ring *ring = ring_here((struct vc_ring_config){ .mode = VC_RING_IOPOLL });
+	int fd = memory_file(4096);
+	char buf[8];
+	struct traced t = a_read(0, buf, 8, 0);
+
+	(void)state;
+	assert_result(vc_ring_add_file(ring, fd, VC_RING_FILE_POLLED, &t.req.file), 0);
+	assert_result(vc_ring_submit(ring, &t.req), 0);
+	assert_result(vc_ring_cancel(ring, &t.req), 0);
+	step_until(ring, &t, 1);
+	assert_int_equal(t.res, -ECANCELED);
+	ring_end(ring);
+	close(fd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -341,10 +393,12 @@ int main(void)
 		cmocka_unit_test(other_files_are_refused),
 		cmocka_unit_test(registrations_are_refused),
 		cmocka_unit_test(full_queue_ends_no_poll),
+		cmocka_unit_test(full_queue_makes_none_deaf),
 		cmocka_unit_test(one_issuer),
 		cmocka_unit_test(enters_are_few),
 		cmocka_unit_test(sqpoll_submits_alone),
 		cmocka_unit_test(iopoll),
+		cmocka_unit_test(iopoll_cancelled),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
