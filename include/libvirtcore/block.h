@@ -61,7 +61,9 @@ struct vc_block_config {
 enum vc_block_op {
 	VC_BLOCK_READ = 1,
 	VC_BLOCK_WRITE = 2,
-	VC_BLOCK_FLUSH = 3,   /* no off, len, iov */
+	/* No off, len, iov. With the page cache between: once one has failed, data that was reported
+	 * as written is lost, and every later one fails too. */
+	VC_BLOCK_FLUSH = 3,
 	VC_BLOCK_DISCARD = 4, /* gives space back; reads as zeroes or as before from then on */
 	VC_BLOCK_WRITE_ZEROES = 5,
 };
