@@ -25,6 +25,7 @@
 #include <libvirtcore/types.h>
 #include <libvirtcore/vcpu.h>
 #include <libvirtcore/vcpu_state.h>
+#include <libvirtcore/virtio_devices.h>
 #include <libvirtcore/vm.h>
 #include <libvirtcore/vm_device.h>
 

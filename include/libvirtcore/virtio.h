@@ -51,6 +51,11 @@ struct vc_virtio_ops {
 	/* The queue's ring thread: take nothing more; push what would wait for ever; the rest is
 	 * waited for. After a reset what is pushed is dropped. Optional. */
 	void (*quiesce)(struct vc_virtio *v, uint32_t queue);
+	/* Nothing is served any more, for good; on the queue's ring thread, or, where no thread runs
+	 * that ring, on the one that destroys the device. Returns true, and may be called again; or
+	 * false when requests of the device's own are in flight: they are cancelled, and the last
+	 * one's callback calls vc_virtio_look(). Optional. */
+	bool (*release)(struct vc_virtio *v, uint32_t queue);
 	/* Control thread, lock held, nothing in flight: the device's own part of the section. */
 	int (*save)(struct vc_virtio *v, struct vc_state_writer *writer);
 	int (*load)(struct vc_virtio *v, struct vc_state_reader *reader);

@@ -330,6 +330,8 @@ void vc_virtio_fini(struct vc_virtio *v)
 	}
 	vc__device_unlock(&v->dev);
 	vc__virtio_await(v, is_gone);
+	for (uint32_t i = 0; v->ops->release && i < core->nr_queues; i++)
+		(void)v->ops->release(v, i); /* those whose ring has ended before */
 	if (core->transport)
 		core->transport->destroy(v);
 	free_core(core);

@@ -210,6 +210,8 @@ static bool leave(struct vc__virtio_queue *q)
 		(void)vc_ring_cancel(q->ring, &q->poll);
 		return false;
 	}
+	if (q->v->ops->release && !q->v->ops->release(q->v, q->idx))
+		return false;
 	if (q->file != 0)
 		(void)vc_ring_remove_file(q->ring, q->file);
 	q->file = 0;

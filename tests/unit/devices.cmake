@@ -24,7 +24,9 @@ vc_add_unit_test(test_ioapic LAYERS devices WRAP ${ioapic_wrap})
 vc_add_unit_test(test_ioapic_state LAYERS devices WRAP ${ioapic_wrap})
 # Queues against the driver of tests/virtio.
 set(virtio_dir "${PROJECT_SOURCE_DIR}/tests/virtio")
-foreach(name test_virtio test_virtio_mmio test_virtio_pci test_virtio_queue test_virtio_state test_virtq test_virtq_packed test_virtq_split test_virtq_state)
-  vc_add_unit_test(${name} LAYERS devices SOURCES ${name}.c ${virtio_dir}/driver.c)
+set(test_virtio_rng_wrap getrandom)
+foreach(name test_virtio test_virtio_blk test_virtio_blk_queue test_virtio_mmio test_virtio_pci test_virtio_queue test_virtio_rng
+        test_virtio_state test_virtq test_virtq_packed test_virtq_split test_virtq_state)
+  vc_add_unit_test(${name} LAYERS devices SOURCES ${name}.c ${virtio_dir}/driver.c WRAP ${${name}_wrap})
   target_include_directories(${name} PRIVATE ${virtio_dir})
 endforeach()

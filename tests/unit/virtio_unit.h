@@ -202,8 +202,8 @@ static inline struct echo *board_make_echo(struct board *b)
 	return e;
 }
 
-/* The ring is stepped by the test, or has a thread. */
-static inline void board_make(struct board *b, bool has_thread)
+/* Without a device. */
+static inline void board_open(struct board *b)
 {
 	struct vc_ring_config ring = { .size = sizeof(ring), .nr_workers = 1 };
 
@@ -211,9 +211,20 @@ static inline void board_make(struct board *b, bool has_thread)
 	b->mem = ram_make(&b->ram);
 	assert_result(vc_ring_create(&ring, &b->ring), 0);
 	assert_result(vc_irq_create_ops(&board_irq_ops, b, 0, &b->irq), 0);
+}
+
+/* The ring is stepped by the test, or has a thread. */
+static inline void board_start(struct board *b, bool has_thread)
+{
+	assert_result(has_thread ? vc_ring_start(b->ring) : vc_ring_attach(b->ring), 0);
+}
+
+static inline void board_make(struct board *b, bool has_thread)
+{
+	board_open(b);
 	b->echo = board_make_echo(b);
 	b->dev = &b->echo->v.dev;
-	assert_result(has_thread ? vc_ring_start(b->ring) : vc_ring_attach(b->ring), 0);
+	board_start(b, has_thread);
 }
 
 static inline void board_drop(struct board *b)
