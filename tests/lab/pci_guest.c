@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Boots a Linux kernel with PCI: a test card (memory, ports, MSI-X, INTA#) in slot 1, and in slot 2 a
- * UART of the library's put behind a function as it is, with its interrupt on INTA#. Through the public
- * API alone, as a program of somebody else's would.
+ * Boots a Linux kernel with PCI: a test card (memory, ports, MSI-X, INTA#) in slot 1, in slot 2 a UART
+ * of the library's put behind a function as it is, with its interrupt on INTA#, and in slot 3 a virtio
+ * entropy source (of letters) that a ring's thread serves. Through the public API alone, as a program
+ * of somebody else's would.
  *
  * usage: pci_guest KERNEL INITRD COMMAND-LINE [kernel|split]
  * Ends with 0 when the guest powered itself off. What comes out of the UART is printed as `uart: ...`.
@@ -11,7 +12,9 @@
 #include <libvirtcore/implement.h>
 #include <libvirtcore/libvirtcore.h>
 #include <libvirtcore/pci.h>
+#include <libvirtcore/ring.h>
 #include <libvirtcore/snapshot.h>
+#include <libvirtcore/virtio.h>
 
 #include <errno.h>
 #include <poll.h>
@@ -197,7 +200,92 @@ static int add_uart(struct vc_vm *vm, struct uart *uart)
 	return r < 0 ? r : vc_vm_add_pci(vm, uart->pci, 2);
 }
 
-static int configure(struct vc_vm *vm, char **argv, struct uart *uart)
+#define RNG_SLICES 16u
+
+struct rng {
+	struct vc_virtio v;
+	uint64_t nr_bytes;
+};
+
+static uint64_t rng_features(struct vc_virtio *v)
+{
+	(void)v;
+	return VC_VIRTIO_F_IN_ORDER;
+}
+
+static bool rng_kick(struct vc_virtio *v, uint32_t queue)
+{
+	struct rng *rng = vc_container_of(v, struct rng, v);
+	struct vc_slice slices[RNG_SLICES];
+	struct vc_virtq_chain chain = { .slices = slices, .max_slices = RNG_SLICES };
+
+	while (vc_virtio_pop(v, queue, &chain) == 1) {
+		for (uint32_t i = 0; i < chain.nr_writable; i++) {
+			char *at = slices[chain.nr_readable + i].ptr;
+
+			for (uint64_t k = 0; k < slices[chain.nr_readable + i].len; k++)
+				at[k] = (char)('a' + rng->nr_bytes++ % 26);
+		}
+		(void)vc_virtio_push(v, queue, &chain, (uint32_t)chain.writable_bytes);
+	}
+	return true;
+}
+
+static int rng_save(struct vc_virtio *v, struct vc_state_writer *writer)
+{
+	(void)v;
+	(void)writer;
+	return 0;
+}
+
+static int rng_load(struct vc_virtio *v, struct vc_state_reader *reader)
+{
+	(void)v;
+	(void)reader;
+	return 0;
+}
+
+static void rng_destroy(struct vc_virtio *v)
+{
+	vc_virtio_fini(v);
+	free(vc_container_of(v, struct rng, v));
+}
+
+static const struct vc_virtio_ops rng_ops = {
+	.type = "virtio-rng",
+	.id = 4,
+	.features = rng_features,
+	.kick = rng_kick,
+	.save = rng_save,
+	.load = rng_load,
+	.destroy = rng_destroy,
+};
+
+static int add_rng(struct vc_vm *vm, struct vc_ring *ring)
+{
+	struct vc_virtio_config cfg = { .size = sizeof(cfg),
+					.name = "rng0",
+					.mem = vc_vm_mem(vm),
+					.nr_queues = 1,
+					.rings = &ring,
+					.nr_rings = 1 };
+	struct vc_pci_function *pci;
+	struct rng *rng = calloc(1, sizeof(*rng));
+	int r = rng ? vc_virtio_init(&rng->v, &rng_ops, &cfg) : -ENOMEM;
+
+	if (r < 0) {
+		free(rng);
+		return r;
+	}
+	r = vc_virtio_pci_attach(&rng->v, &pci);
+	if (r == 0)
+		r = vc_vm_add_pci(vm, pci, 3);
+	if (r < 0)
+		rng_destroy(&rng->v);
+	return r;
+}
+
+static int configure(struct vc_vm *vm, char **argv, struct uart *uart, struct vc_ring *ring)
 {
 	struct vc_region_config ram = { .size = sizeof(ram), .len_bytes = 512u << 20 };
 	struct vc_boot_config boot = { .size = sizeof(boot),
@@ -220,6 +308,8 @@ static int configure(struct vc_vm *vm, char **argv, struct uart *uart)
 		r = add_card(vm);
 	if (r >= 0)
 		r = add_uart(vm, uart);
+	if (r >= 0)
+		r = add_rng(vm, ring);
 	return r < 0 ? r : vc_vm_set_boot(vm, &boot);
 }
 
@@ -254,6 +344,8 @@ int main(int argc, char **argv)
 		.irqchip = argc > 4 && strcmp(argv[4], "split") == 0 ? VC_IRQCHIP_SPLIT
 								     : VC_IRQCHIP_KERNEL,
 	};
+	struct vc_ring_config ring_cfg = { .size = sizeof(ring_cfg), .nr_workers = 1 };
+	struct vc_ring *ring = NULL;
 	struct vc_host *host = NULL;
 	struct vc_vm *vm = NULL;
 	struct uart uart = { NULL, NULL, { "", 0 } };
@@ -261,12 +353,18 @@ int main(int argc, char **argv)
 
 	setvbuf(stdout, NULL, _IONBF, 0);
 	if (argc < 4 || vc_host_open(NULL, &host) < 0 || vc_vm_create(host, &cfg, &vm) < 0 ||
-	    configure(vm, argv, &uart) < 0 || vc_vm_describe(vm, print, NULL) < 0 ||
+	    vc_ring_create(&ring_cfg, &ring) < 0 || vc_ring_start(ring) < 0 ||
+	    configure(vm, argv, &uart, ring) < 0 || vc_vm_describe(vm, print, NULL) < 0 ||
 	    vc_vm_build(vm) < 0 || vc_vm_start(vm) < 0)
 		fprintf(stderr, "pci_guest: %s\n", vc_error_message());
 	else
 		code = run(vm);
 	vc_vm_destroy(vm);
+	if (ring) {
+		(void)vc_ring_stop(ring);
+		(void)vc_ring_join(ring);
+	}
+	vc_ring_put(ring);
 	vc_pci_function_destroy(uart.pci);
 	vc_irq_destroy(uart.irq);
 	vc_host_close(host);
