@@ -322,8 +322,8 @@ void vc_virtio_fini(struct vc_virtio *v)
 		struct vc__virtio_queue *q = &core->queues[i];
 
 		q->wanted = 0;
-		/* A ring that never had to do with it is left alone. */
-		if (q->is_bound || q->is_posted)
+		/* A ring that never had to do with it is left alone, but for a file it has to give up. */
+		if (q->is_bound || q->is_posted || !vc__virtio_take_file(q))
 			vc__virtio_post(q);
 		else
 			q->is_gone = true;

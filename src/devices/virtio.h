@@ -113,6 +113,8 @@ int vc__virtio_queue_init(struct vc__virtio_queue *q, struct vc_virtio *v, uint3
 			  const struct vc_virtio_config *cfg);
 void vc__virtio_queue_fini(struct vc__virtio_queue *q);
 void vc__virtio_post(struct vc__virtio_queue *q); /* lock */
+/* Takes the kick eventfd back from the ring; false when only the ring's thread may. */
+bool vc__virtio_take_file(struct vc__virtio_queue *q);
 /* Lets the queues' threads work until @is_so holds for each; lock not held. */
 void vc__virtio_await(struct vc_virtio *v, bool (*is_so)(const struct vc__virtio_queue *q));
 

@@ -199,6 +199,14 @@ static bool drain(struct vc__virtio_queue *q)
 	return true;
 }
 
+bool vc__virtio_take_file(struct vc__virtio_queue *q)
+{
+	if (q->file != 0 && vc_ring_remove_file(q->ring, q->file) < 0)
+		return false;
+	q->file = 0;
+	return true;
+}
+
 /* True for the last time that this thread has to do with it: not even a task may be left. */
 static bool leave(struct vc__virtio_queue *q)
 {
@@ -212,9 +220,7 @@ static bool leave(struct vc__virtio_queue *q)
 	}
 	if (q->v->ops->release && !q->v->ops->release(q->v, q->idx))
 		return false;
-	if (q->file != 0)
-		(void)vc_ring_remove_file(q->ring, q->file);
-	q->file = 0;
+	(void)vc__virtio_take_file(q);
 	vc__device_lock(&q->v->dev);
 	is_last = !q->is_posted;
 	if (is_last) {
@@ -398,8 +404,8 @@ int vc__virtio_queue_init(struct vc__virtio_queue *q, struct vc_virtio *v, uint3
 
 void vc__virtio_queue_fini(struct vc__virtio_queue *q)
 {
-	if (q->file != 0)
-		(void)vc_ring_remove_file(q->ring, q->file);
+	if (q->ring)
+		(void)vc__virtio_take_file(q);
 	vc_virtq_destroy(q->vq);
 	if (q->kick_fd >= 0)
 		close(q->kick_fd);

@@ -247,9 +247,39 @@ static void destroyed_in_flight(void **state)
 	}
 }
 
+/* A device that was there before the ring's thread, and never used: its files are free again. */
+static void files_come_back(void **state)
+{
+	struct vc_ring_config ring = {
+		.size = sizeof(ring),
+		.nr_workers = 1,
+		.nr_files = ECHO_QUEUES,
+	};
+	struct board b = { 0 };
+	uint32_t len;
+
+	(void)state;
+	b.mem = ram_make(&b.ram);
+	assert_result(vc_ring_create(&ring, &b.ring), 0);
+	assert_result(vc_irq_create_ops(&board_irq_ops, &b, 0, &b.irq), 0);
+	b.echo = board_make_echo(&b);
+	assert_result(vc_ring_start(b.ring), 0);
+	vc_device_destroy(&b.echo->v.dev);
+	b.echo = board_make_echo(&b);
+	b.dev = &b.echo->v.dev;
+	board_drive(&b, 0);
+	for (uint32_t q = 0; q < ECHO_QUEUES; q++) {
+		assert_true(board_send(&b, q) >= 0);
+		while (driver_take(&b.drivers[q], &len) < 0)
+			assert_int_equal(board_status(&b), 15);
+	}
+	board_drop(&b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(files_come_back),
 		cmocka_unit_test(resets_in_flight),
 		cmocka_unit_test(destroyed_in_flight),
 	};
