@@ -20,7 +20,7 @@ vc_add_unit_test(test_ring_thread LAYERS io LIBS pthread)
 # The same promises with every engine.
 foreach(mode workers sqpoll iopoll)
   foreach(part ring ring_loop ring_memory ring_post ring_queue ring_thread)
-    vc_register_test(test_${part}.${mode} COMMAND test_${part} ${mode} LABELS unit)
+    vc_register_test(test_${part}.${mode} COMMAND test_${part} ${mode} LABELS unit TIMEOUT 180)
   endforeach()
 endforeach()
 # Looks behind the ring, at its io_uring.

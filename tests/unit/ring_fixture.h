@@ -78,6 +78,8 @@ static inline struct vc_ring *ring_new(struct vc_ring_config cfg)
 
 	if (cfg.mode == VC_RING_DEFAULT)
 		cfg.mode = fixture_mode;
+	if (cfg.mode == VC_RING_SQPOLL && cfg.sqpoll_idle_ms == 0)
+		cfg.sqpoll_idle_ms = 1; /* its thread would keep a CPU from the other tests */
 	if (cfg.mode == VC_RING_WORKERS && cfg.nr_workers == 0)
 		cfg.nr_workers = 3;
 

@@ -168,9 +168,11 @@ static void *run_busy(void *opaque)
 static void stops_under_load(void **state)
 {
 	static struct poster posters[NR_THREADS];
+	/* the spinning posters leave little of two CPUs to the kernel's thread of SQPOLL */
+	unsigned int nr_rounds = fixture_mode == VC_RING_SQPOLL ? 4 : 20;
 
 	(void)state;
-	for (unsigned int round = 0; round < 20; round++) {
+	for (unsigned int round = 0; round < nr_rounds; round++) {
 		struct vc_ring *ring = ring_new((struct vc_ring_config){ 0 });
 		pthread_t thread;
 
