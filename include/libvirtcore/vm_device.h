@@ -16,6 +16,7 @@ extern "C" {
 struct vc_device;
 struct vc_irq;
 struct vc_pci_function;
+struct vc_virtio;
 struct vc_vm;
 
 /* Where a device of the embedder's answers. */
@@ -52,6 +53,19 @@ VC_API int vc_vm_add_device(struct vc_vm *vm, struct vc_device *dev, const struc
  * Spec: none.   Since: 0.1
  */
 VC_API int vc_vm_add_pci(struct vc_vm *vm, struct vc_pci_function *function, uint32_t slot);
+
+/**
+ * vc_vm_add_virtio() - add a virtio device, by PCI; adds VC_PLATFORM_PCI if needed.
+ * @vm: NEW.
+ * @virtio: made with vc_vm_mem() of this VM, without a transport; moved on success, the caller's to
+ *          destroy on failure. Its rings are run by threads of their own (vc_ring_start()): a pause, a
+ *          reset and destroy wait for them. They end after the VM.
+ * @slot: 1 to 31; 0 = the first free one.
+ * Context: control thread; does not block.
+ * Returns: the slot, or what vc_virtio_pci_attach() and vc_vm_add_pci() say.
+ * Spec: [virtio 1.3 §4.1]   Since: 0.1
+ */
+VC_API int vc_vm_add_virtio(struct vc_vm *vm, struct vc_virtio *virtio, uint32_t slot);
 
 /**
  * vc_vm_irq() - an interrupt line of the machine, for a device; works once the VM is built.

@@ -75,6 +75,7 @@ static int reset_machine(struct vc_vm *vm)
 	int r;
 
 	atomic_fetch_add_explicit(&vm->nr_resets, 1, memory_order_relaxed);
+	vc__vm_virtio_pause(vm); /* nobody writes to memory that the kernel is loaded to again */
 	for (size_t i = 0; i < vm->nr_devices; i++)
 		vc_device_reset(vm->devices[i].dev);
 	for (uint32_t i = 0; i < vm->cfg.nr_vcpus; i++) {
@@ -89,7 +90,9 @@ static int reset_machine(struct vc_vm *vm)
 		if (r < 0)
 			return r;
 	}
-	return vc__vm_load_guest(vm, false);
+	r = vc__vm_load_guest(vm, false);
+	vc__vm_virtio_resume(vm);
+	return r;
 }
 
 static void set_state(struct vc_vm *vm, enum vc_vm_state state)
@@ -307,6 +310,7 @@ int vc_vm_start(struct vc_vm *vm)
 	pthread_mutex_unlock(&vm->lock);
 	if (r < 0)
 		return r;
+	vc__vm_virtio_resume(vm); /* after a load */
 	if (vm->cfg.runner != VC_RUNNER_CALLER)
 		return vc__runner_start(vm);
 	pthread_mutex_lock(&vm->lock);
@@ -348,6 +352,8 @@ int vc_vm_pause(struct vc_vm *vm)
 	if (r == 0 && vm->state != VC_VM_PAUSED)
 		r = refuse_state(vm, "pause");
 	pthread_mutex_unlock(&vm->lock);
+	if (r == 0)
+		vc__vm_virtio_pause(vm);
 	return r;
 }
 
@@ -357,6 +363,8 @@ int vc_vm_resume(struct vc_vm *vm)
 
 	if (vm == NULL)
 		return vc_error_set(-EINVAL, "vm", NULL, "no VM given");
+	if (vc_vm_get_state(vm) == VC_VM_PAUSED)
+		vc__vm_virtio_resume(vm);
 	pthread_mutex_lock(&vm->lock);
 	if (vm->state == VC_VM_PAUSED) {
 		set_state(vm, VC_VM_RUNNING);

@@ -53,6 +53,7 @@ struct vc__vm_device {
 	size_t nr_places;
 	uint32_t platform; /* the VC_PLATFORM_ bit it stands for, 0 = an embedder's or a UART */
 	bool is_built;	   /* made by vc_vm_build(), gone when that is undone */
+	struct vc_virtio *virtio; /* what dev is part of, if it is */
 };
 
 /* A line handed out in NEW; bound to the irqchip by the builder. */
@@ -191,6 +192,10 @@ extern const struct vc_place vc__pci_places[VC__PCI_PLACES];
 int vc__vm_pci_reserve(struct vc_vm *vm, size_t nr_before);
 void vc__vm_pci_release(struct vc_vm *vm);
 int vc__vm_pci_build(struct vc_vm *vm);
+
+/* vm_virtio.c: each virtio device is at rest when the first returns; may block until then. */
+void vc__vm_virtio_pause(struct vc_vm *vm);
+void vc__vm_virtio_resume(struct vc_vm *vm);
 
 /* vm_check.c */
 int vc__vm_check_config(struct vc_vm *vm);

@@ -28,6 +28,7 @@ vc_add_unit_test(test_vm LAYERS vm)
 vc_add_unit_test(test_vm_devices LAYERS vm)
 vc_add_unit_test(test_vm_pci LAYERS vm)
 vc_add_unit_test(test_vm_state LAYERS vm)
+vc_add_unit_test(test_vm_virtio LAYERS vm)
 vc_add_unit_test(test_vm_build LAYERS vm)
 
 vc_add_program(vm_threads SOURCES vm_threads.c LAYERS vm KIND internal LIBS cmocka pthread)
