@@ -13,7 +13,7 @@ HEADERS = {
     "base": "types error implement snapshot",
     "mem": "region mem",
     "cpu": "host cpu_model vcpu vcpu_state irq partition fake",
-    "io": "ring ring_request block block_ops net stream throttle jail",
+    "io": "ring ring_request block block_ops net net_ops stream throttle jail",
     "devices": "device pci virtio virtio_devices virtq platform",
     "vm": "boot seed vm vm_device run runner libvirtcore",
     "container": "container",

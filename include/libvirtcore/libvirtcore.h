@@ -12,6 +12,7 @@
 #include <libvirtcore/host.h>
 #include <libvirtcore/irq.h>
 #include <libvirtcore/mem.h>
+#include <libvirtcore/net.h>
 #include <libvirtcore/partition.h>
 #include <libvirtcore/platform.h>
 #include <libvirtcore/region.h>
