@@ -220,12 +220,49 @@ static void free_of_charge(void **state)
 	finish(&f);
 }
 
+/* The same through both ends of a pair: one copy, and nothing else. */
+static void pair_free_of_charge(void **state)
+{
+	struct vc_net_pair_config cfg = { .size = sizeof(cfg) };
+	struct vc_ring *ring = ring_here((struct vc_ring_config){ .depth = 8 });
+	struct vc_net *nets[2] = { NULL, NULL };
+	struct vc_net_queue *queues[2];
+	struct frame in, out;
+
+	(void)state;
+	assert_result(vc_net_open_pair(&cfg, nets), 0);
+	for (unsigned int i = 0; i < 2; i++)
+		queues[i] = attach_queue(nets[i], ring, 0);
+	assert_result(vc_net_receive(queues[1], slot(&in, 1526)), 0);
+	assert_true(vc_ring_step(ring, 0) >= 0);
+	nr_calls = 0;
+	is_armed = true;
+	for (unsigned int i = 0; i < 1000; i++) {
+		(void)vc_net_send(queues[0], packet(&out, 60, (uint8_t)i));
+		while (in.nr_done == 0 || out.nr_done == 0)
+			(void)vc_ring_step(ring, 0);
+		if (out.result != 0 || tag_of(&in) != (uint8_t)i)
+			break;
+		(void)vc_net_receive(queues[1], slot(&in, 1526));
+	}
+	is_armed = false;
+	assert_int_equal(nr_calls, 0);
+	assert_int_equal(net_stats(nets[1]).nr_received, 1000);
+	assert_result(vc_net_cancel(queues[1]), 0);
+	assert_int_equal(wait_frame(ring, &in), -ECANCELED);
+	for (unsigned int i = 0; i < 2; i++) {
+		assert_result(vc_net_detach(queues[i]), 0);
+		assert_result(vc_net_close(nets[i]), 0);
+	}
+	ring_end(ring);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(told_once),	  cmocka_unit_test(never_from_within),
 		cmocka_unit_test(bad_lengths),	  cmocka_unit_test(link_told),
-		cmocka_unit_test(free_of_charge),
+		cmocka_unit_test(free_of_charge), cmocka_unit_test(pair_free_of_charge),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,7 +5,9 @@
 
 #include <linux/bpf.h>
 #include <linux/filter.h>
+#include <signal.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 
 static uint32_t mtu_of(const char *ifname)
 {
@@ -184,6 +186,54 @@ static void in_another_namespace(void **state)
 	close(own);
 }
 
+/* Killed with reads in flight: what was made is gone, what is to stay can be opened again. */
+static void killed(void **state)
+{
+	struct vc_net_tap_config cfg = { .size = sizeof(cfg), .ifname = "vct1" };
+	struct vc_net *net = new_tap(
+		(struct vc_net_tap_config){ .mode = VC_NET_TAP_PERSISTENT, .ifname = "vct1" });
+
+	(void)state;
+	assert_result(vc_net_close(net), 0);
+	for (unsigned int i = 0; i < 50; i++) {
+		int status, tries, ready[2];
+		uint8_t byte;
+		pid_t pid;
+
+		assert_int_equal(pipe(ready), 0);
+		pid = fork();
+		if (pid == 0) {
+			struct vc_ring *ring = ring_here((struct vc_ring_config){ .depth = 8 });
+			struct frame in[2];
+
+			assert_result(vc_net_open_tap(&cfg, &net), 0);
+			assert_result(
+				vc_net_receive(attach_queue(net, ring, 0), slot(&in[0], 1526)), 0);
+			net = new_tap((struct vc_net_tap_config){ .ifname = "vct2" });
+			assert_result(
+				vc_net_receive(attach_queue(net, ring, 0), slot(&in[1], 1526)), 0);
+			assert_true(vc_ring_step(ring, 0) >= 0);
+			(void)!write(ready[1], "", 1);
+			for (;;)
+				(void)vc_ring_step(ring, -1);
+		}
+		assert_int_equal(read(ready[0], &byte, 1), 1);
+		assert_int_equal(kill(pid, SIGKILL), 0);
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		close(ready[0]);
+		close(ready[1]);
+		/* The kernel lets go of a dead ring's files a moment after its process. */
+		for (tries = 0; tries < 5000 && is_interface("vct2"); tries++)
+			(void)poll(NULL, 0, 1);
+		assert_true(tries < 5000);
+		for (tries = 0; tries < 5000 && vc_net_open_tap(&cfg, &net) == -EBUSY; tries++)
+			(void)poll(NULL, 0, 1);
+		assert_true(tries < 5000);
+		assert_result(vc_net_close(net), 0);
+	}
+	assert_int_equal(run("ip link del vct1"), 0);
+}
+
 static void offloads(void **state)
 {
 	struct vc_net *net = new_tap((struct vc_net_tap_config){ .ifname = "vct1" });
@@ -262,6 +312,7 @@ int main(void)
 		cmocka_unit_test(made_by_others),
 		cmocka_unit_test(by_descriptor),
 		cmocka_unit_test(in_another_namespace),
+		cmocka_unit_test(killed),
 		cmocka_unit_test(offloads),
 		cmocka_unit_test(queues),
 	};
