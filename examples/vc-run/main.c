@@ -30,6 +30,7 @@ struct program {
 	struct vc_stream *stream;
 	const char *path; /* of the console, if it has one */
 	struct vc_vm *vm;
+	struct vc_ring *ring; /* of the disks */
 	int signal_fd;
 	int signal; /* that ended us, or 0 */
 	bool has_panicked;
@@ -228,7 +229,8 @@ static int run_options(struct program *program)
 	program->code = open_console(program, is_dry);
 	if (program->code != 0 && !is_dry)
 		return program->code;
-	if (machine_create(program->options, program->host, &program->stream, &program->vm) < 0)
+	if (machine_create(program->options, program->host, &program->stream, &program->vm) < 0 ||
+	    disks_add(program->options, program->vm, &program->ring) < 0)
 		return fail(fault[0] != '\0' ? fault : vc_error_message());
 	return is_dry ? dry_run(program) : run_vm(program);
 }
@@ -256,6 +258,7 @@ int main(int argc, char **argv)
 	if (fflush(stdout) != 0 || ferror(stdout))
 		code = fail("standard output: not all could be written");
 	vc_vm_destroy(program.vm);
+	disks_end(program.ring);
 	vc_stream_close(program.stream);
 	console_close(&program.console);
 	vc_host_close(program.host);

@@ -30,6 +30,7 @@ const struct field option_fields[] = {
 	{ "on-reset", FIELD_CHOICE, OF(options, on_reset), 0, 0, "stop|reboot" },
 	{ "pit", FIELD_SWITCH, OF(options, pit), 0, 0, NULL },
 	{ "stats", FIELD_SWITCH, OF(options, stats), 0, 0, NULL },
+	{ "rng", FIELD_SWITCH, OF(options, rng), 0, 0, NULL },
 	{ 0 },
 };
 
@@ -74,6 +75,24 @@ static const struct field pin_fields[] = {
 	{ 0 },
 };
 
+static const struct field disk_fields[] = {
+	{ "path", FIELD_TEXT, OF(disk, path), 0, 0, NULL },
+	{ "readonly", FIELD_SWITCH, OF(disk, is_readonly), 0, 0, NULL },
+	{ "cache", FIELD_CHOICE, OF(disk, cache), 0, 0, "writeback|none|writethrough|unsafe" },
+	{ "serial", FIELD_TEXT, OF(disk, serial), 0, 0, NULL },
+	{ "queues", FIELD_NUMBER, OF(disk, queues), 1, 64, NULL },
+	{ 0 },
+};
+
+static const struct field seed_fields[] = {
+	{ "user-data", FIELD_TEXT, OF(seed, user_data), 0, 0, NULL },
+	{ "meta-data", FIELD_TEXT, OF(seed, meta_data), 0, 0, NULL },
+	{ "network-config", FIELD_TEXT, OF(seed, network_config), 0, 0, NULL },
+	{ "instance-id", FIELD_TEXT, OF(seed, instance_id), 0, 0, NULL },
+	{ "hostname", FIELD_TEXT, OF(seed, hostname), 0, 0, NULL },
+	{ 0 },
+};
+
 #define LIST(items, nr, max) \
 	OF(options, items), sizeof(((struct options *)NULL)->items[0]), (max), OF(options, nr)
 
@@ -82,6 +101,8 @@ static const struct list lists[] = {
 	{ "cpu", cpu_fields, LIST(cpu, nr_cpu_models, 1) },
 	{ "node", node_fields, LIST(nodes, nr_nodes, NODES_MAX) },
 	{ "pin", pin_fields, LIST(pins, nr_pins, PINS_MAX) },
+	{ "disk", disk_fields, LIST(disks, nr_disks, DISKS_MAX) },
+	{ "seed", seed_fields, LIST(seed, nr_seeds, 1) },
 };
 
 const struct list *list_find(const char *name)

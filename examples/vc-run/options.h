@@ -10,6 +10,7 @@
 #define MEMORIES_MAX 64
 #define NODES_MAX    64
 #define PINS_MAX     255
+#define DISKS_MAX    24
 /* --memory */
 struct memory {
 	uint64_t size_bytes, page_bytes, offset_bytes;
@@ -36,6 +37,16 @@ struct pin {
 	int64_t cpu;
 	struct bits host;
 };
+/* --disk */
+struct disk {
+	const char *path, *serial;
+	int is_readonly, cache; /* enum switch_value, choice */
+	int64_t queues;
+};
+/* --seed */
+struct seed {
+	const char *user_data, *meta_data, *network_config, *instance_id, *hostname;
+};
 /* Choices are in the order of the library's enums; 0 = not given, so each is one more. */
 struct options {
 	struct reader reader;
@@ -43,12 +54,14 @@ struct options {
 	const char *kernel, *initrd, *append, *console;
 	int64_t nr_cpus, tsc_khz, halt_poll_ns;
 	int hypervisor, irqchip, on_reset;
-	int pit, stats; /* enum switch_value */
+	int pit, stats, rng; /* enum switch_value */
 	struct cpu cpu[1];
 	struct memory memories[MEMORIES_MAX];
 	struct node nodes[NODES_MAX];
 	struct pin pins[PINS_MAX];
-	size_t nr_cpu_models, nr_memories, nr_nodes, nr_pins;
+	struct disk disks[DISKS_MAX];
+	struct seed seed[1];
+	size_t nr_cpu_models, nr_memories, nr_nodes, nr_pins, nr_disks, nr_seeds;
 	/* this run only: not in a configuration file */
 	const char *config;
 	int dry_run, host, version, help; /* enum switch_value */
@@ -82,6 +95,7 @@ int config_json_load(struct options *options, const char *path);
 int config_json_parse(struct options *options, const char *path, const char *text, size_t len);
 
 struct vc_host;
+struct vc_ring;
 struct vc_stream;
 struct vc_vm;
 /* machine.c: 0, or negative with options->reader.fault or, if that is empty, the library's message */
@@ -89,5 +103,8 @@ int machine_open_host(struct options *options, struct vc_host **ret_host);
 /* *stream is taken over and set to NULL as soon as the VM owns it. */
 int machine_create(struct options *options, struct vc_host *host, struct vc_stream **stream,
 		   struct vc_vm **ret_vm);
+/* disks.c: as above; *ret_ring, if it is set, is to be ended after the VM, whatever the result. */
+int disks_add(struct options *options, struct vc_vm *vm, struct vc_ring **ret_ring);
+void disks_end(struct vc_ring *ring);
 
 #endif
