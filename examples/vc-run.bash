@@ -34,9 +34,19 @@ _vc_run() {
 		[[ $cur == *,* ]] && values=$(printf "${cur%,*},%s " $keys) || values='256M 512M 1G 4G'
 		compopt -o nospace
 		;;
+	--disk)
+		local keys='readonly=on cache=writeback cache=none cache=writethrough cache=unsafe serial= queues='
+		[[ $cur == *,* ]] && values=$(printf "${cur%,*},%s " $keys) || values='path='
+		compopt -o nospace
+		;;
+	--seed)
+		local keys='meta-data= network-config= instance-id= hostname='
+		[[ $cur == *,* ]] && values=$(printf "${cur%,*},%s " $keys) || values='user-data='
+		compopt -o nospace
+		;;
 	--append | --node | --pin | --tsc-khz | --halt-poll-ns) return ;;
 	*)
-		values='--kernel --initrd --append --cpus --cpu --memory --node --irqchip --pit --tsc-khz
+		values='--kernel --initrd --append --cpus --cpu --memory --node --disk --seed --rng --irqchip --pit --tsc-khz
 			--on-reset --console --hypervisor --pin --halt-poll-ns --config --stats --dry-run
 			--host --version --help'
 		;;
