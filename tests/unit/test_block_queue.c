@@ -240,11 +240,12 @@ struct again {
 static void submit_again(struct vc_block_request *req, int result)
 {
 	struct again *again = vc_container_of(req, struct again, req);
-	char here;
+	char *here =
+		__builtin_frame_address(0); /* not a local's: sanitizers keep those elsewhere */
 
 	assert_int_equal(result, 0);
-	if (!again->lowest || &here < again->lowest)
-		again->lowest = &here;
+	if (!again->lowest || here < again->lowest)
+		again->lowest = here;
 	again->bed->fake.nr_got = 0;
 	if (--again->nr_left > 0)
 		assert_result(vc_block_submit(again->bed->queue, req), 0);

@@ -201,10 +201,11 @@ static void run(const struct driver_config *cfg, uint32_t nr_trips)
 			    (cfg->has_event_idx ? VC_VIRTIO_F_EVENT_IDX : 0),
 		.nr_entries = cfg->nr,
 	};
-	struct test t = { .nr_trips = nr_trips };
+	static struct test t; /* address sanitizers give it too little alignment on the stack */
 	struct timespec from, to;
 	pthread_t thread;
 
+	t = (struct test){ .nr_trips = nr_trips };
 	t.kick.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	t.call.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	t.mem = ram_make(&own.ram);
