@@ -323,7 +323,7 @@ void vc_virtio_fini(struct vc_virtio *v)
 
 		q->wanted = 0;
 		/* A ring that never had to do with it is left alone, but for a file it has to give up. */
-		if (q->is_bound || q->is_posted || !vc__virtio_take_file(q))
+		if (q->is_bound || q->nr_posted > 0 || !vc__virtio_take_file(q))
 			vc__virtio_post(q);
 		else
 			q->is_gone = true;
@@ -358,7 +358,7 @@ void vc_virtio_pause(struct vc_virtio *v)
 	vc__device_lock(&v->dev);
 	core->is_paused = true;
 	for (uint32_t i = 0; i < core->nr_queues; i++)
-		if (core->queues[i].acked != 0 || core->queues[i].is_posted)
+		if (core->queues[i].acked != 0 || core->queues[i].nr_posted > 0)
 			vc__virtio_post(&core->queues[i]);
 	vc__device_unlock(&v->dev);
 	vc__virtio_await(v, is_quiet);

@@ -52,13 +52,13 @@ struct vc__virtio_queue {
 	uint32_t nr_entries; /* as written by the driver */
 	vc_gpa desc, driver, device;
 	bool is_ready;
-	bool is_bound;	 /* the ring's thread has come by */
-	bool is_posted;	 /* the task waits */
-	bool is_quiet;	 /* paused, and nothing in flight */
-	bool is_gone;	 /* the ring's thread will not come by again */
-	bool is_loaded;	 /* vq was enabled by a load: to be gone on with */
-	uint64_t wanted; /* epoch, 0 = none */
-	uint64_t acked;	 /* epoch that is served or drained */
+	bool is_bound;	    /* the ring's thread has come by */
+	uint32_t nr_posted; /* runs of the task to come: it may be posted anew as one begins */
+	bool is_quiet;	    /* paused, and nothing in flight */
+	bool is_gone;	    /* the ring's thread will not come by again */
+	bool is_loaded;	    /* vq was enabled by a load: to be gone on with */
+	uint64_t wanted;    /* epoch, 0 = none */
+	uint64_t acked;	    /* epoch that is served or drained */
 
 	/* The ring's thread. */
 	struct vc_ring_task task;  /* wishes have changed */
@@ -66,7 +66,7 @@ struct vc__virtio_queue {
 	struct vc_ring_request poll;
 	uint32_t file;
 	uint64_t served;
-	bool is_polling, is_draining, is_paused, must_look, is_deferred;
+	bool is_polling, is_draining, is_paused, must_look, is_deferred, has_left;
 	/* It is at work here, or will come by again without being asked. Once a ring refuses posts
 	 * this tells whether its thread is still about. */
 	atomic_bool is_about;

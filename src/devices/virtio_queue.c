@@ -59,7 +59,8 @@ static void go_out(struct vc__virtio_queue *q)
 
 static void defer(struct vc__virtio_queue *q)
 {
-	if (!q->is_deferred)
+	/* A device may look at a queue that is gone, while another of its queues is not. */
+	if (!q->is_deferred && !q->has_left)
 		q->is_deferred = vc_ring_defer(q->ring, &q->batch) >= 0;
 }
 
@@ -222,9 +223,9 @@ static bool leave(struct vc__virtio_queue *q)
 		return false;
 	(void)vc__virtio_take_file(q);
 	vc__device_lock(&q->v->dev);
-	is_last = !q->is_posted;
+	is_last = q->nr_posted == 0;
 	if (is_last) {
-		q->is_gone = true;
+		q->has_left = q->is_gone = true;
 		wake_waiters(q->v->core);
 	}
 	vc__device_unlock(&q->v->dev);
@@ -287,7 +288,7 @@ static void run_task(struct vc_ring_task *task)
 
 	come_in(q);
 	vc__device_lock(&q->v->dev);
-	q->is_posted = false;
+	q->nr_posted--;
 	vc__device_unlock(&q->v->dev);
 	if (!settle(q))
 		go_out(q);
@@ -312,15 +313,17 @@ static void run_batch(struct vc_ring_task *task)
 
 void vc__virtio_post(struct vc__virtio_queue *q)
 {
-	if (vc_ring_post(q->ring, &q->task) >= 0) {
-		q->is_posted = true;
+	int r = vc_ring_post(q->ring, &q->task);
+
+	if (r == 0)
+		q->nr_posted++;
+	if (r >= 0)
 		return;
-	}
 	/*
 	 * The ring was stopped. When its thread has left, too, nobody else is there; until then who
 	 * waits for that asks again. Acquire: pairs with go_out().
 	 */
-	if (q->is_posted || atomic_load_explicit(&q->is_about, memory_order_acquire))
+	if (q->nr_posted > 0 || atomic_load_explicit(&q->is_about, memory_order_acquire))
 		return;
 	if (q->wanted == 0) {
 		q->acked = 0;
