@@ -5,7 +5,7 @@
  *
  * Their queues are served on threads of rings, which know nothing of the VM's states: so what stops
  * the vCPUs is followed by a pause of each device, which waits until nothing is in flight. The rings
- * have threads of their own, or end with the VM. Leaves out virtio over MMIO, which an embedder can
+ * have threads of their own and outlive the VM. Leaves out virtio over MMIO, which an embedder can
  * place with vc_vm_add_device(). Spec: [virtio 1.3 §2.1.2]
  */
 #include "vm_impl.h"
